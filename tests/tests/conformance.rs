@@ -1,0 +1,14 @@
+//! Every specification case as one named test.
+use libtest_mimic::{Arguments, Failed, Trial};
+use quorate_tests::spec::{Corpus, all_cases};
+
+fn main() {
+    let args = Arguments::from_args();
+    let root = std::env::var("QUORATE_SPECS").expect("set QUORATE_SPECS");
+    let corpus = Corpus::at(root).expect("corpus");
+    let trials = all_cases(&corpus)
+        .into_iter()
+        .map(|case| Trial::test(case.name, move || (case.run)().map_err(Failed::from)))
+        .collect();
+    libtest_mimic::run(&args, trials).exit();
+}
