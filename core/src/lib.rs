@@ -11,6 +11,7 @@ pub mod event;
 mod preference;
 pub mod raw;
 mod rng;
+pub mod sdam;
 mod time;
 
 pub use address::{DEFAULT_PORT, ServerAddress};
