@@ -5,16 +5,20 @@
 extern crate alloc;
 
 mod address;
+mod cluster_time;
 pub mod concern;
 pub mod error;
 pub mod event;
 mod preference;
 pub mod raw;
+pub mod retry;
 mod rng;
 pub mod sdam;
+pub mod session;
 mod time;
 
 pub use address::{DEFAULT_PORT, ServerAddress};
+pub use cluster_time::ClusterTime;
 pub use concern::{Acknowledgment, ReadConcern, ReadConcernLevel, WriteConcern};
 pub use error::{Error, ErrorKind, Result};
 pub use preference::{ReadPreference, ReadPreferenceMode, SMALLEST_MAX_STALENESS, TagSet};

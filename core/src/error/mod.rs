@@ -9,9 +9,12 @@
 mod codes;
 mod server;
 
-pub use codes::{is_node_recovering, is_node_shutting_down, is_not_writable_primary, is_retryable_read, is_retryable_write};
+pub use codes::{
+    is_node_recovering, is_node_shutting_down, is_not_writable_primary, is_retryable_read, is_retryable_write,
+};
 pub use server::{
-    BulkWriteError, CommandError, IndexedWriteError, InsertManyError, WriteConcernError, WriteError, WriteFailure,
+    BulkWriteError, CommandError, IndexedWriteError, InsertManyError, WriteConcernError, WriteError,
+    WriteFailure,
 };
 
 use crate::ServerAddress;
@@ -276,7 +279,9 @@ impl Error {
             ErrorKind::Command(error) => Some(error.code),
             ErrorKind::Write(WriteFailure::WriteConcernError(error)) => Some(error.code),
             ErrorKind::Write(WriteFailure::WriteError(error)) => Some(error.code),
-            ErrorKind::InsertMany(InsertManyError { write_concern_error: Some(error), .. }) => Some(error.code),
+            ErrorKind::InsertMany(InsertManyError { write_concern_error: Some(error), .. }) => {
+                Some(error.code)
+            }
             ErrorKind::BulkWrite(error) => error.write_concern_errors.first().map(|e| e.code),
             _ => None,
         }

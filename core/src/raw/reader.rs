@@ -203,7 +203,8 @@ impl<'a> Value<'a> {
             Value::Int64(v) => Some(v),
             // The bounds are exact powers of two, so the cast is exact inside them.
             Value::Double(v)
-                if v % 1.0 == 0.0 && (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&v) =>
+                if v % 1.0 == 0.0
+                    && (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&v) =>
             {
                 Some(v as i64)
             }
@@ -259,11 +260,7 @@ fn read_length(bytes: &[u8], at: usize) -> Result<usize, RawError> {
 }
 
 fn take<const N: usize>(bytes: &[u8], at: usize) -> Result<[u8; N], RawError> {
-    bytes
-        .get(at..)
-        .and_then(|rest| rest.first_chunk::<N>())
-        .copied()
-        .ok_or(bad(at, RawErrorKind::Length))
+    bytes.get(at..).and_then(|rest| rest.first_chunk::<N>()).copied().ok_or(bad(at, RawErrorKind::Length))
 }
 
 fn read_cstr(bytes: &[u8], at: usize) -> Result<(&str, usize), RawError> {
