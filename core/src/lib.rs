@@ -10,9 +10,11 @@ pub mod error;
 pub mod event;
 mod preference;
 pub mod raw;
+pub mod reply;
 mod rng;
 pub mod sdam;
 mod time;
+pub mod wire;
 
 pub use address::{DEFAULT_PORT, ServerAddress};
 pub use concern::{Acknowledgment, ReadConcern, ReadConcernLevel, WriteConcern};
