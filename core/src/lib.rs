@@ -12,10 +12,12 @@ pub mod event;
 mod preference;
 pub mod raw;
 pub mod retry;
+pub mod reply;
 mod rng;
 pub mod sdam;
 pub mod session;
 mod time;
+pub mod wire;
 
 pub use address::{DEFAULT_PORT, ServerAddress};
 pub use cluster_time::ClusterTime;

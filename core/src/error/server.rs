@@ -9,13 +9,13 @@ use core::fmt;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CommandError {
-    /// The error code; 0 when the server gave none.
+    /// The error code; 0 when the server gave none (and its words stand for none: old servers said "not master" only).
     pub code: i32,
     /// The code's name; empty when the server gave none.
     pub code_name: String,
     /// The server's words.
     pub message: String,
-    /// The server's whole reply, as BSON bytes, for details beyond the common fields.
+    /// The server's whole reply, as BSON bytes, for details beyond the common fields. Empty if it had more than 1 MiB.
     pub reply: Vec<u8>,
 }
 

@@ -31,6 +31,9 @@ pub enum RawErrorKind {
     /// A boolean byte other than 0 and 1.
     #[error("a boolean that is neither 0 nor 1")]
     Bool,
+    /// A field the protocol depends on is missing or has the wrong type. The offset is 0 then.
+    #[error("field {0:?} missing or of the wrong type")]
+    Field(&'static str),
 }
 
 const fn bad(offset: usize, kind: RawErrorKind) -> RawError {
