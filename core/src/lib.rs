@@ -14,6 +14,7 @@ pub mod raw;
 pub mod retry;
 mod rng;
 pub mod sdam;
+pub mod selection;
 pub mod session;
 mod time;
 
