@@ -15,6 +15,7 @@ pub mod retry;
 pub mod reply;
 mod rng;
 pub mod sdam;
+pub mod selection;
 pub mod session;
 mod time;
 pub mod wire;
