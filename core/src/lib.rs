@@ -8,6 +8,7 @@ mod address;
 pub mod concern;
 pub mod error;
 pub mod event;
+pub mod pool;
 mod preference;
 pub mod raw;
 mod rng;
