@@ -9,6 +9,7 @@ mod cluster_time;
 pub mod concern;
 pub mod error;
 pub mod event;
+pub mod monitor;
 mod preference;
 pub mod raw;
 pub mod retry;

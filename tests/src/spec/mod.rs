@@ -1,6 +1,7 @@
 //! The specifications' own test files, each case one named test, run against the machines of `core`.
 
 pub mod corpus;
+pub mod rtt;
 
 pub use corpus::Corpus;
 use std::path::PathBuf;
@@ -25,8 +26,8 @@ impl std::fmt::Debug for Case {
 
 /// Every case of every suite found in `corpus`, in a stable order.
 pub fn all_cases(corpus: &Corpus) -> Vec<Case> {
-    let _ = corpus;
     let mut cases: Vec<Case> = Vec::new();
+    cases.extend(rtt::cases(corpus));
     // Each suite's module appends here: `cases.extend(sdam::cases(corpus));`
     cases.sort_by(|a, b| a.name.cmp(&b.name));
     cases
