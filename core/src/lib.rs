@@ -10,6 +10,7 @@ pub mod concern;
 pub mod error;
 pub mod event;
 pub mod pool;
+pub mod monitor;
 mod preference;
 pub mod raw;
 pub mod retry;

@@ -4,6 +4,7 @@ pub mod corpus;
 mod in_window;
 mod max_staleness;
 mod server_selection;
+pub mod rtt;
 
 pub use corpus::Corpus;
 use std::path::PathBuf;
@@ -32,6 +33,7 @@ pub fn all_cases(corpus: &Corpus) -> Vec<Case> {
     cases.extend(server_selection::cases(corpus));
     cases.extend(in_window::cases(corpus));
     cases.extend(max_staleness::cases(corpus));
+    cases.extend(rtt::cases(corpus));
     // Each suite's module appends here: `cases.extend(sdam::cases(corpus));`
     cases.sort_by(|a, b| a.name.cmp(&b.name));
     cases
