@@ -138,6 +138,12 @@ pub enum ErrorKind {
         /// What was wrong.
         message: String,
     },
+    /// A server that calls itself primary, or was taken for it, while a newer one is known (SDAM specification, "error").
+    #[error("{message}")]
+    StalePrimary {
+        /// By what it was found out.
+        message: String,
+    },
     /// A server too old or too new for this driver.
     #[error("{message}")]
     Incompatible {
