@@ -5,3 +5,13 @@
 pub mod cmap;
 pub mod command;
 pub mod sdam;
+
+/// Anything an application can watch.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// Servers, heartbeats, the topology.
+    Sdam(sdam::SdamEvent),
+    /// Connection pools.
+    Cmap(cmap::CmapEvent),
+}

@@ -120,7 +120,7 @@ impl Pool {
         }
     }
 
-    pub(super) fn is_pending(&self, conn: PoolConnId) -> bool {
+    pub fn is_pending(&self, conn: PoolConnId) -> bool {
         matches!(self.slots.get(conn).map(|c| c.state), Some(State::Pending))
     }
 

@@ -169,6 +169,11 @@ impl Pool {
         errors::interrupted(&self.options.address)
     }
 
+    /// Whether [`Pool::poll_output`] has something.
+    pub fn has_output(&self) -> bool {
+        !self.outputs.is_empty()
+    }
+
     /// The next thing to do, until `None`.
     pub fn poll_output(&mut self) -> Option<PoolOutput> {
         self.outputs.pop_front()

@@ -145,6 +145,11 @@ impl Topology {
         self.members.removals()
     }
 
+    /// Whether [`Topology::poll_output`] has something.
+    pub fn has_output(&self) -> bool {
+        !self.outputs.is_empty()
+    }
+
     /// The next consequence.
     pub fn poll_output(&mut self) -> Option<TopologyOutput> {
         self.outputs.pop_front()
@@ -226,6 +231,12 @@ impl Topology {
         if effect.request_check {
             self.outputs.push_back(TopologyOutput::RequestCheck(address.clone()));
         }
+    }
+
+    /// A primary that a newer one has replaced ([`TopologyOutput::StalePrimary`]) does not answer any more: what is in
+    /// flight on it waits in vain. Its description is Unknown already; its pool is cleared, connections in use included.
+    pub fn handle_hung(&mut self, _now: Instant, address: &ServerAddress, cause: Error) {
+        self.clear_pool(address, None, true, cause);
     }
 
     /// The round trip was measured anew, between checks. Ignored while the server is Unknown ("roundTripTime").

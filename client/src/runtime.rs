@@ -1,0 +1,60 @@
+//! The seam to an async runtime: all that a host must provide.
+//!
+//! A runtime opens byte streams, tells the time, sleeps and starts tasks. It decides nothing: which server, when to
+//! reconnect, when to give up are the core's. Two ship with Quorate (tokio and smol); a new one is about a hundred lines.
+
+use futures::io::{AsyncRead, AsyncWrite};
+use quorate_core::{Instant, ServerAddress};
+use std::future::Future;
+use std::io;
+
+/// What Quorate needs of its host.
+///
+/// Implementations are cheap to clone; every client keeps one. All methods may be called from any task.
+pub trait Runtime: Clone + Send + Sync + 'static {
+    /// A connected byte stream. Dropping it closes the connection.
+    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+    /// A sleep; dropping it gives its timer back.
+    type Sleep: Future<Output = ()> + Send + 'static;
+
+    /// The time. Never goes back; zero is when this runtime value was first made, or any other fixed moment.
+    fn now(&self) -> Instant;
+
+    /// Bits to seed the client's own generator with: from the system's random source, or fixed in a simulation.
+    fn seed(&self) -> u64;
+
+    /// Opens a stream to `address`, looking its name up where it has one, with no delay on small writes.
+    ///
+    /// The client bounds it by `connectTimeoutMS` and drops the future when that passes.
+    fn connect(&self, address: ServerAddress) -> impl Future<Output = io::Result<Self::Stream>> + Send + 'static;
+
+    /// Ends at `deadline`, or at once if that has passed.
+    fn sleep_until(&self, deadline: Instant) -> Self::Sleep;
+
+    /// Starts a task that goes on by itself.
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static);
+
+    /// Which async runtime this is, for the handshake's `platform` text: `tokio`, `smol` ...
+    fn name(&self) -> &'static str;
+}
+
+/// How long a connection may be silent before the operating system probes it (the specifications' advice for drivers that
+/// set TCP keep-alive: 120 seconds).
+pub const KEEP_ALIVE: std::time::Duration = std::time::Duration::from_secs(120);
+
+/// The time since this process first asked, from the system's monotonic clock: what most runtimes give as
+/// [`Runtime::now`].
+pub fn monotonic_now() -> Instant {
+    static EPOCH: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
+    let elapsed = EPOCH.get_or_init(std::time::Instant::now).elapsed();
+    Instant::from_nanos(u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX))
+}
+
+/// Bits from the system's random source: what most runtimes give as [`Runtime::seed`].
+pub fn system_seed() -> u64 {
+    use std::hash::{BuildHasher, Hasher};
+    // The standard library keys its hash maps from the system's random source; this is that key, without a dependency.
+    let mut hasher = std::collections::hash_map::RandomState::new().build_hasher();
+    hasher.write_u64(monotonic_now().as_nanos());
+    hasher.finish()
+}

@@ -1,0 +1,85 @@
+//! The bytes of the handshake and of a monitor's checks.
+
+use crate::HelloReply;
+use crate::error::{Error, ErrorKind};
+use crate::handshake::{HelloOptions, ServerApi, write_hello};
+use crate::monitor::HelloRequest;
+use crate::raw::{DocWriter, RawDoc};
+use crate::wire::{Flags, encode_op_msg, encode_op_query};
+use alloc::format;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+/// What a connection says of its client when it says hello. Cheap to clone.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct HandshakeOptions {
+    /// The `client` document, as BSON bytes ([`crate::handshake::ClientMetadata::to_bson`]).
+    pub metadata: Arc<[u8]>,
+    /// Whether a load balancer stands in front: then the server must tell its service.
+    pub load_balanced: bool,
+    /// The server API version asked for.
+    pub server_api: Option<ServerApi>,
+    /// Whether this is a monitor's connection: it is not authenticated, and its replies are short.
+    pub is_monitor: bool,
+}
+
+impl HandshakeOptions {
+    /// For a client that describes itself by `metadata`.
+    pub fn new(metadata: Arc<[u8]>) -> Self {
+        HandshakeOptions { metadata, load_balanced: false, server_api: None, is_monitor: false }
+    }
+
+    /// Encodes the first hello: `OP_QUERY` with the legacy command unless a server API or a load balancer makes certain that
+    /// the other side knows `hello` (handshake specification, "Hello Command").
+    pub(super) fn encode_greeting(&self, out: &mut Vec<u8>, request_id: i32) -> Result<(), Error> {
+        let hello = HelloOptions::handshake(&self.metadata, self.load_balanced, self.server_api);
+        let legacy = self.server_api.is_none() && !self.load_balanced;
+        encode(out, request_id, legacy, Flags::NONE, |doc| write_hello(doc, &hello))
+    }
+
+    /// Encodes a check on a connection whose handshake is done.
+    pub(super) fn encode_hello(
+        &self,
+        out: &mut Vec<u8>,
+        request_id: i32,
+        request: &HelloRequest,
+    ) -> Result<(), Error> {
+        let hello = HelloOptions::check(request, self.server_api);
+        let flags = if request.exhaust { Flags::EXHAUST_ALLOWED } else { Flags::NONE };
+        encode(out, request_id, false, flags, |doc| write_hello(doc, &hello))
+    }
+
+    /// Reads the reply to the first hello; one that an established connection cannot live with is an error.
+    pub(super) fn read_greeting(&self, body: RawDoc<'_>) -> Result<HelloReply, Error> {
+        let hello = HelloReply::parse(body)?;
+        if let Some(error) = hello.error() {
+            return Err(error);
+        }
+        // Load balancers specification, "Connection Pooling": "the driver MUST error if the service id is missing".
+        if self.load_balanced && hello.service_id.is_none() {
+            let message = "Driver attempted to initialize in load balancing mode, but the server does not support this mode";
+            return Err(ErrorKind::Incompatible { message: message.into() }.into());
+        }
+        Ok(hello)
+    }
+}
+
+/// A hello as a message: `OP_QUERY` for servers that may not know better, else `OP_MSG`.
+fn encode(
+    out: &mut Vec<u8>,
+    request_id: i32,
+    as_query: bool,
+    flags: Flags,
+    fields: impl FnOnce(DocWriter<'_>) -> DocWriter<'_>,
+) -> Result<(), Error> {
+    let sent = if as_query {
+        encode_op_query(out, request_id, "admin", fields)
+    } else {
+        let mut body = Vec::new();
+        fields(DocWriter::new(&mut body)).finish();
+        let body = RawDoc::new(&body).map_err(|error| Error::invalid_argument(format!("hello: {error}")))?;
+        encode_op_msg(out, request_id, 0, flags, body)
+    };
+    sent.map_err(|error| Error::invalid_argument(format!("hello: {error}")))
+}

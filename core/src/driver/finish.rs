@@ -1,0 +1,246 @@
+//! The end of an attempt: what it tells about the server, and whether there is another.
+
+use super::operation::Stage;
+use super::{Begin, ConnectionId, Decision, Driver, Operation, Outcome, Role};
+use crate::error::{Error, ErrorKind, WriteFailure};
+use crate::raw::RawDoc;
+use crate::reply::{self, ReplySummary};
+use crate::retry::{self, Attempt, Retry, RetryDecision};
+use crate::sdam::{AppError, ServerType};
+use crate::{Instant, ServerAddress};
+use alloc::format;
+
+/// What the server was when the attempt was made.
+struct Place {
+    address: ServerAddress,
+    max_wire_version: i32,
+    is_mongos: bool,
+}
+
+impl Driver {
+    /// Ends the attempt that `operation` has under way and says what is next. The host has stopped using the connection
+    /// and put its socket back under its id; if it is not fit to be used again, an [`super::Output::Close`] follows.
+    pub fn finish(&mut self, now: Instant, operation: &mut Operation, outcome: Outcome<'_>) -> Decision {
+        let Stage::Running(connection) = operation.stage else {
+            return Decision::Fail(Error::invalid_argument("the operation is not under way"));
+        };
+        operation.stage = Stage::Idle;
+        match outcome {
+            Outcome::Reply { summary, body } => self.replied(now, operation, connection, summary, body),
+            Outcome::NoReply => {
+                self.release(now, connection, true);
+                self.over(now, operation);
+                Decision::Done
+            }
+            Outcome::Failed(error) => self.failed(now, operation, connection, error),
+            Outcome::Interrupted => {
+                let error = self.interruption(connection, operation);
+                self.failed(now, operation, connection, error)
+            }
+        }
+    }
+
+    /// Gives up an operation wherever it is: its future was dropped. A connection it was on is closed, as a reply may
+    /// still be owed on it; a kept session goes back to the pool.
+    pub fn abandon(&mut self, now: Instant, operation: &mut Operation) {
+        match core::mem::replace(&mut operation.stage, Stage::Idle) {
+            Stage::Idle => {}
+            Stage::Waiting(ticket) => self.stop_waiting(now, ticket),
+            Stage::Running(connection) => {
+                if let Some(session) = &mut operation.session {
+                    session.mark_dirty();
+                }
+                self.release(now, connection, false);
+            }
+        }
+        operation.keep_session = false;
+        self.over(now, operation);
+    }
+
+    fn replied(
+        &mut self,
+        now: Instant,
+        operation: &mut Operation,
+        connection: ConnectionId,
+        summary: &ReplySummary<'_>,
+        body: RawDoc<'_>,
+    ) -> Decision {
+        if let Some(time) = summary.cluster_time {
+            self.cluster_time.advance_to(time.time, time.document);
+        }
+        if let Some(session) = &mut operation.session {
+            session.touch(now);
+        }
+        let Some(mut error) = reply_error(summary, body) else {
+            self.release(now, connection, true);
+            self.over(now, operation);
+            return Decision::Done;
+        };
+        if let Some(place) = self.place_of(connection) {
+            error = error.with_server(place.address.clone());
+            let numbered = operation.txn_number.is_some();
+            retry::add_labels(&mut error, numbered, place.max_wire_version, place.is_mongos);
+            self.tell_topology(now, connection, &place.address, &error, false);
+        }
+        self.release(now, connection, true);
+        // A write concern error inside `ok: 1` ends the operation with its reply: the write took place.
+        let reply_stands = summary.ok;
+        match self.decide(now, operation, connection, error) {
+            Decision::Fail(_) if reply_stands => Decision::Done,
+            decision => decision,
+        }
+    }
+
+    fn failed(
+        &mut self,
+        now: Instant,
+        operation: &mut Operation,
+        connection: ConnectionId,
+        mut error: Error,
+    ) -> Decision {
+        if let Some(session) = &mut operation.session {
+            session.mark_dirty();
+        }
+        if let Some(place) = self.place_of(connection) {
+            if error.server_address().is_none() {
+                error = error.with_server(place.address.clone());
+            }
+            let numbered = operation.txn_number.is_some();
+            retry::add_labels(&mut error, numbered, place.max_wire_version, place.is_mongos);
+            self.tell_topology(now, connection, &place.address, &error, false);
+        }
+        self.release(now, connection, false);
+        self.decide(now, operation, connection, error)
+    }
+
+    /// Retry, or the error to show. The first attempt's error is kept, as it may be the one to show in the end.
+    fn decide(
+        &mut self,
+        now: Instant,
+        operation: &mut Operation,
+        connection: ConnectionId,
+        error: Error,
+    ) -> Decision {
+        let attempt = self.attempt(operation);
+        match retry::decide(attempt, &error) {
+            RetryDecision::Retry if !self.closed => {
+                if let Some(place) = self.place_of(connection) {
+                    operation.deprioritized.push(place.address);
+                }
+                operation.first_error.get_or_insert(error.clone());
+                Decision::Again(error)
+            }
+            RetryDecision::FailWithFirst => {
+                let first = operation.first_error.take().unwrap_or(error);
+                self.over(now, operation);
+                Decision::Fail(first)
+            }
+            RetryDecision::Retry | RetryDecision::Fail => {
+                self.over(now, operation);
+                Decision::Fail(error)
+            }
+        }
+    }
+
+    fn attempt(&self, operation: &Operation) -> Attempt {
+        let retry = match operation.retry {
+            Retry::Read if !self.options.retry_reads => Retry::Never,
+            Retry::Write if !self.options.retry_writes => Retry::Never,
+            retry => retry,
+        };
+        // With a time-out of its own an operation may be repeated until that passes (client-side operations timeout
+        // specification, "Retryability").
+        let most_attempts = if operation.deadline.is_some() { u32::MAX } else { 2 };
+        Attempt {
+            retry,
+            number: operation.attempts,
+            has_txn_number: operation.txn_number.is_some(),
+            most_attempts,
+        }
+    }
+
+    /// An attempt that never got a connection.
+    pub(super) fn give_up(&mut self, now: Instant, operation: &mut Operation, error: Error) -> Begin {
+        let attempt = self.attempt(operation);
+        let error = match operation.first_error.take() {
+            // "If no server could be selected for the retry, raise the original error."
+            Some(first) if retry::decide(attempt, &error) == RetryDecision::FailWithFirst => first,
+            _ => error,
+        };
+        self.over(now, operation);
+        Begin::Fail(error)
+    }
+
+    /// The operation has ended: its session goes back unless the caller keeps it.
+    fn over(&mut self, now: Instant, operation: &mut Operation) {
+        operation.txn_number = None;
+        if !operation.keep_session && let Some(session) = operation.session.take() {
+            self.sessions.give_back(session, now, self.session_timeout);
+        }
+    }
+
+    /// The connection is free again, or done for.
+    fn release(&mut self, now: Instant, connection: ConnectionId, reusable: bool) {
+        let Role::Pool(id) = connection.role else { return };
+        let Some(server) = self.servers.get_mut(connection.server) else {
+            self.outputs.push_back(super::Output::Close { connection });
+            return;
+        };
+        server.operation_count = server.operation_count.saturating_sub(1);
+        server.pool.check_in(now, id, reusable);
+        if server.pool.has_output() || self.options.max_idle_time.is_some() || self.topology.has_output() {
+            self.servers.mark(connection.server);
+            self.pump(now);
+        }
+    }
+
+    fn place_of(&self, connection: ConnectionId) -> Option<Place> {
+        let server = self.servers.get(connection.server)?;
+        Some(Place {
+            address: server.address.clone(),
+            max_wire_version: server.description.max_wire_version,
+            is_mongos: server.description.server_type == ServerType::Mongos,
+        })
+    }
+
+    /// An error on an application's connection may tell that the server is gone or no longer what it was.
+    pub(super) fn tell_topology(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        address: &ServerAddress,
+        error: &Error,
+        before_handshake: bool,
+    ) {
+        let Role::Pool(id) = connection.role else { return };
+        let Some(server) = self.servers.get(connection.server) else { return };
+        let mut error = AppError::new(error.clone(), server.pool.generation_of(id).unwrap_or_default());
+        error.service_id = server.pool.service_of(id);
+        error.before_handshake = before_handshake;
+        self.topology.handle_app_error(now, address, &error);
+    }
+
+    fn interruption(&self, connection: ConnectionId, operation: &Operation) -> Error {
+        let server = self.servers.get(connection.server);
+        let why = server.map_or("the client was shut down", |server| server.interrupted_because);
+        let outcome = match operation.retry {
+            Retry::Read => "a read has no effect to be unsure of",
+            _ if !operation.acknowledged => "the write was unacknowledged",
+            _ => "whether it took effect there is unknown",
+        };
+        ErrorKind::Interrupted { message: format!("{why}; {outcome}") }.into()
+    }
+}
+
+/// The error in a reply, as far as retrying and SDAM look at it: a failed command, or a write concern error.
+fn reply_error(summary: &ReplySummary<'_>, body: RawDoc<'_>) -> Option<Error> {
+    if !summary.ok {
+        return Some(reply::command_error(summary, body));
+    }
+    let concern = reply::write_concern_error(summary.write_concern_error?);
+    let mut error: Error = ErrorKind::Write(WriteFailure::WriteConcernError(concern)).into();
+    for label in reply::error_labels(summary.error_labels) {
+        error.add_label(alloc::string::String::from(label));
+    }
+    Some(error)
+}

@@ -1,0 +1,225 @@
+//! One operation, as far as the driver must know it: never its documents.
+
+use super::{ConnectionId, ServerId, Ticket};
+use crate::error::Error;
+use crate::raw::{DocWriter, RawDoc};
+use crate::reply::ReplySummary;
+use crate::retry::Retry;
+use crate::sdam::{ServerDescription, ServerType};
+use crate::selection::SelectionCriteria;
+use crate::session::ServerSession;
+use crate::{ClusterTime, Instant, ReadPreference, ReadPreferenceMode, ServerAddress};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+/// An operation in flight. The caller keeps it and shows it to the driver at every step.
+///
+/// ```
+/// use quorate_core::driver::Operation;
+/// use quorate_core::retry::Retry;
+/// use quorate_core::selection::SelectionCriteria;
+/// let insert = Operation::new(SelectionCriteria::Writable, Retry::Write);
+/// assert_eq!(insert.attempts(), 0);
+/// ```
+#[derive(Debug)]
+pub struct Operation {
+    pub(super) criteria: SelectionCriteria,
+    pub(super) retry: Retry,
+    pub(super) acknowledged: bool,
+    pub(super) keep_session: bool,
+    pub(super) deadline: Option<Instant>,
+    pub(super) session: Option<ServerSession>,
+    pub(super) txn_number: Option<i64>,
+    pub(super) attempts: u32,
+    pub(super) first_error: Option<Error>,
+    /// Servers that failed it, to be avoided by the next attempt where there is another (server selection specification,
+    /// "deprioritized servers").
+    pub(super) deprioritized: Vec<ServerAddress>,
+    pub(super) stage: Stage,
+}
+
+/// Where an operation is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// With the caller: not begun, or between two attempts, or over.
+    Idle,
+    /// Waiting under a ticket.
+    Waiting(Ticket),
+    /// On a connection.
+    Running(ConnectionId),
+}
+
+impl Operation {
+    /// An operation that wants a server by `criteria` and may be repeated as `retry` says.
+    pub fn new(criteria: SelectionCriteria, retry: Retry) -> Self {
+        Operation {
+            criteria,
+            retry,
+            acknowledged: true,
+            keep_session: false,
+            deadline: None,
+            session: None,
+            txn_number: None,
+            attempts: 0,
+            first_error: None,
+            deprioritized: Vec::new(),
+            stage: Stage::Idle,
+        }
+    }
+
+    /// The same, given up at `deadline` whatever happens (client-side operations timeout).
+    #[must_use]
+    pub fn with_deadline(mut self, deadline: Option<Instant>) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// The same, as an unacknowledged write: no reply, no session, no second attempt.
+    #[must_use]
+    pub fn unacknowledged(mut self) -> Self {
+        self.acknowledged = false;
+        self.retry = Retry::Never;
+        self
+    }
+
+    /// The same, in a session kept from an earlier operation (a cursor's).
+    #[must_use]
+    pub fn in_session(mut self, session: Option<ServerSession>) -> Self {
+        self.session = session;
+        self.keep_session = self.session.is_some();
+        self
+    }
+
+    /// The same, leaving its implicit session with the caller when it is over ([`Operation::take_session`]): for commands
+    /// that open a cursor, whose getMores must go under the same session.
+    #[must_use]
+    pub fn keeping_session(mut self) -> Self {
+        self.keep_session = true;
+        self
+    }
+
+    /// The session kept; give it back by [`super::Driver::end_session`] when nothing more is to be sent in it.
+    pub fn take_session(&mut self) -> Option<ServerSession> {
+        self.session.take()
+    }
+
+    /// Attempts made so far.
+    pub const fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
+    /// Whether the server is asked to reply.
+    pub const fn is_acknowledged(&self) -> bool {
+        self.acknowledged
+    }
+
+    /// When it must be over, if it has a time-out of its own.
+    pub const fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+}
+
+/// A connection for one attempt, and what must be said on it.
+#[derive(Clone, Debug)]
+#[must_use = "a checked-out connection must come back by Driver::finish or Driver::abandon"]
+pub struct Checkout {
+    /// The connection; the host writes to the socket it keeps under this id.
+    pub connection: ConnectionId,
+    /// The server as it was when it was selected.
+    pub server: Arc<ServerDescription>,
+    pub(super) id: ServerId,
+    pub(super) lsid: Option<[u8; 16]>,
+    pub(super) txn_number: Option<i64>,
+    pub(super) cluster_time: Option<ClusterTime>,
+    pub(super) read_preference: Option<ReadPreference>,
+}
+
+impl Checkout {
+    /// The transaction number of this attempt, if it carries one: every attempt of an operation carries the same.
+    pub const fn txn_number(&self) -> Option<i64> {
+        self.txn_number
+    }
+
+    /// Appends the fields that belong to this attempt: `lsid`, `txnNumber`, `$clusterTime`, `$readPreference`.
+    pub fn write_fields<'w>(&self, mut writer: DocWriter<'w>) -> DocWriter<'w> {
+        if let Some(id) = self.lsid {
+            writer = ServerSession::write_lsid(id, writer);
+        }
+        if let Some(number) = self.txn_number {
+            writer = writer.i64("txnNumber", number);
+        }
+        if let Some(time) = self.cluster_time.as_ref().and_then(ClusterTime::document) {
+            writer = writer.raw("$clusterTime", time);
+        }
+        if let Some(preference) = &self.read_preference {
+            writer = writer.doc("$readPreference", |doc| preference.write_fields(doc));
+        }
+        writer
+    }
+}
+
+/// Which `$readPreference` goes along (server selection specification, "Passing read preference to mongos and load
+/// balancers"; OP_MSG specification, "Global Command Arguments").
+///
+/// Mode `primary` is never sent, as it is what a server assumes, except on a direct connection to a member of a replica
+/// set: there `primaryPreferred` lets a secondary answer.
+pub(super) fn read_preference_to_send(
+    criteria: &SelectionCriteria,
+    single: bool,
+    server_type: ServerType,
+) -> Option<ReadPreference> {
+    let SelectionCriteria::ReadPreference(preference) = criteria else {
+        return None;
+    };
+    if server_type == ServerType::Standalone {
+        return None;
+    }
+    if preference.mode != ReadPreferenceMode::Primary {
+        return Some(preference.clone());
+    }
+    let direct_to_member = single && server_type != ServerType::Mongos;
+    direct_to_member.then(|| ReadPreference::new(ReadPreferenceMode::PrimaryPreferred))
+}
+
+/// What [`super::Driver::begin`] and [`super::Driver::resume`] answer.
+#[derive(Debug)]
+#[must_use]
+pub enum Begin {
+    /// Go: write the command on this connection.
+    Go(Checkout),
+    /// Wait until [`super::Output::Wake`] names the ticket, then call [`super::Driver::resume`].
+    Wait(Ticket),
+    /// It is over.
+    Fail(Error),
+}
+
+/// How an attempt ended.
+#[derive(Debug)]
+pub enum Outcome<'a> {
+    /// A reply came.
+    Reply {
+        /// Its common fields.
+        summary: &'a ReplySummary<'a>,
+        /// The whole of it.
+        body: RawDoc<'a>,
+    },
+    /// The command was written and no reply is due.
+    NoReply,
+    /// The connection failed; the error says how. Nothing more can be sent on it.
+    Failed(Error),
+    /// The host cut the attempt short because the driver asked it to ([`super::Output::Interrupt`]).
+    Interrupted,
+}
+
+/// What [`super::Driver::finish`] answers.
+#[derive(Debug)]
+#[must_use]
+pub enum Decision {
+    /// It is over and the reply stands (write errors and write-concern errors inside an `ok: 1` reply are the
+    /// caller's to read).
+    Done,
+    /// Send it again: call [`super::Driver::begin`] with the same operation. The error is why.
+    Again(Error),
+    /// It is over, with this error.
+    Fail(Error),
+}

@@ -1,0 +1,110 @@
+//! The options of a driver, each with a value.
+
+use crate::monitor::{MonitorOptions, ServerMonitoringMode};
+use crate::pool::PoolOptions;
+use crate::sdam::TopologyOptions;
+use crate::selection::ServerSelector;
+use crate::{Duration, ServerAddress};
+use alloc::string::String;
+use alloc::vec::Vec;
+
+/// Which events are wanted. Those that are not are never made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct EventMask {
+    /// Commands.
+    pub command: bool,
+    /// Servers, heartbeats and the topology.
+    pub sdam: bool,
+    /// Connection pools.
+    pub cmap: bool,
+}
+
+/// What a [`super::Driver`] needs to know of a client's options: every field has its value, defaults filled in.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct DriverOptions {
+    /// Where to begin.
+    pub seeds: Vec<ServerAddress>,
+    /// Whether to talk to the one seed only, whatever it is.
+    pub direct_connection: bool,
+    /// Whether a load balancer stands in front.
+    pub load_balanced: bool,
+    /// The name the replica set must have.
+    pub replica_set: Option<String>,
+    /// Between two checks of a server.
+    pub heartbeat_frequency: Duration,
+    /// At the least between two checks of a server.
+    pub min_heartbeat_frequency: Duration,
+    /// For opening a connection up to the end of its handshake, and for a monitor's reply; zero for no limit.
+    pub connect_timeout: Duration,
+    /// How long an operation waits for a suitable server.
+    pub server_selection_timeout: Duration,
+    /// Width of the latency window.
+    pub local_threshold: Duration,
+    /// How monitors watch.
+    pub server_monitoring_mode: ServerMonitoringMode,
+    /// Whether this runs as a function-as-a-service, where monitors poll.
+    pub is_faas: bool,
+    /// Most connections a server; 0 for no limit.
+    pub max_pool_size: u32,
+    /// Fewest connections a server.
+    pub min_pool_size: u32,
+    /// Most connections of a server being opened at once.
+    pub max_connecting: u32,
+    /// How long an idle connection is kept.
+    pub max_idle_time: Option<Duration>,
+    /// How long an operation waits for a connection.
+    pub wait_queue_timeout: Option<Duration>,
+    /// Whether retryable reads are sent again.
+    pub retry_reads: bool,
+    /// Whether retryable writes carry transaction numbers and are sent again.
+    pub retry_writes: bool,
+    /// Whether operations that hang on a primary which has been replaced are interrupted.
+    pub interrupt_stale_primary: bool,
+    /// The application's own say in server selection.
+    pub server_selector: Option<ServerSelector>,
+    /// Which events are wanted.
+    pub events: EventMask,
+}
+
+impl core::fmt::Debug for DriverOptions {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("DriverOptions").field("seeds", &self.seeds).finish_non_exhaustive()
+    }
+}
+
+impl DriverOptions {
+    pub(super) fn topology(&self) -> TopologyOptions {
+        TopologyOptions {
+            seeds: self.seeds.clone(),
+            direct_connection: Some(self.direct_connection),
+            load_balanced: self.load_balanced,
+            replica_set: self.replica_set.clone(),
+            heartbeat_frequency: self.heartbeat_frequency,
+        }
+    }
+
+    pub(super) fn monitor(&self) -> MonitorOptions {
+        MonitorOptions {
+            heartbeat_frequency: self.heartbeat_frequency,
+            min_heartbeat_frequency: self.min_heartbeat_frequency,
+            connect_timeout: self.connect_timeout,
+            mode: self.server_monitoring_mode,
+            is_faas: self.is_faas,
+            hello_always: self.load_balanced,
+        }
+    }
+
+    pub(super) fn pool(&self, address: ServerAddress) -> PoolOptions {
+        PoolOptions {
+            max_pool_size: self.max_pool_size,
+            min_pool_size: self.min_pool_size,
+            max_idle_time: self.max_idle_time,
+            max_connecting: self.max_connecting,
+            wait_queue_timeout: self.wait_queue_timeout,
+            load_balanced: self.load_balanced,
+            events: self.events.cmap,
+            ..PoolOptions::new(address)
+        }
+    }
+}
