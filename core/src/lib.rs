@@ -3,19 +3,22 @@
 #![forbid(unsafe_code)]
 
 extern crate alloc;
+#[cfg(test)]
+extern crate std;
 
 mod address;
 mod cluster_time;
 pub mod concern;
 pub mod error;
 pub mod event;
-pub mod pool;
-pub mod monitor;
+pub mod handshake;
 mod hello_reply;
+pub mod monitor;
+pub mod pool;
 mod preference;
 pub mod raw;
-pub mod retry;
 pub mod reply;
+pub mod retry;
 mod rng;
 pub mod sdam;
 pub mod selection;

@@ -35,7 +35,7 @@ pub use rtt::{RttMonitor, RttOutput};
 
 use crate::error::Error;
 use crate::sdam::TopologyVersion;
-use crate::{Duration, Instant};
+use crate::{Duration, HelloReply, Instant};
 
 /// Which protocol to monitor with (server monitoring specification, "serverMonitoringMode").
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
@@ -122,6 +122,12 @@ pub struct HelloFacts {
     pub topology_version: Option<TopologyVersion>,
     /// `helloOk`: the server understands `hello`.
     pub hello_ok: bool,
+}
+
+impl From<&HelloReply> for HelloFacts {
+    fn from(reply: &HelloReply) -> Self {
+        HelloFacts { topology_version: reply.topology_version, hello_ok: reply.hello_ok }
+    }
 }
 
 /// A hello to send on a connection whose handshake is done.

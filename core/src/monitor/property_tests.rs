@@ -1,7 +1,5 @@
 //! Whatever happens, in whatever order: no hot loop, events in pairs, one connection, bounded work.
 
-extern crate std;
-
 use super::*;
 use crate::error::IoErrorKind;
 use alloc::vec::Vec;

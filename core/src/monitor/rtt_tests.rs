@@ -190,3 +190,52 @@ fn a_server_that_fails_fails_its_probe() {
     monitor.handle_timeout(at(2_020));
     assert_eq!(drain(&mut monitor), []);
 }
+
+/// What one idle member costs: a streamed reply and a round trip a heartbeat, and the moments they happen at.
+fn idle_moments(member: u64, until: u64) -> BTreeSet<u64> {
+    let facts = HelloFacts {
+        topology_version: Some(crate::sdam::TopologyVersion { process_id: [1; 12], counter: 1 }),
+        hello_ok: true,
+    };
+    let (mut monitor, mut rtt) =
+        (Monitor::new(MonitorOptions::default()), RttMonitor::new(MonitorOptions::default()));
+    let delay = member + 1;
+    let mut moments = BTreeSet::new();
+    monitor.start(at(0));
+    monitor.handle_connected(at(delay), facts, ms(delay));
+    rtt.start(at(delay));
+    rtt.handle_connected(at(2 * delay), facts, ms(delay));
+    let (mut streamed, mut owed) = (delay + 10_000, None);
+    for now in 0..until {
+        if now == streamed {
+            monitor.handle_reply(at(now), facts, true);
+            streamed += 10_000 + delay % 2;
+            moments.insert(now);
+        }
+        if owed == Some(now) {
+            rtt.handle_reply(at(now), facts);
+            moments.insert(now);
+        }
+        if monitor.poll_timeout() <= Some(at(now)) || rtt.poll_timeout() <= Some(at(now)) {
+            monitor.handle_timeout(at(now));
+            rtt.handle_timeout(at(now));
+            moments.insert(now);
+        }
+        if drain(&mut rtt).contains(&HELLO) {
+            owed = Some(now + delay);
+        }
+        assert!(monitor.is_streaming());
+    }
+    moments
+}
+
+/// A client of three members without traffic wakes seven times in 10 s: three streamed replies, three round trips and one
+/// timer for all.
+#[test]
+fn an_idle_client_sleeps() {
+    let all: BTreeSet<u64> = (0..3).flat_map(|member| idle_moments(member * 7, 100_000)).collect();
+    for second in [10, 35, 80] {
+        let from = second * 1_000 - 500;
+        assert!(all.range(from..from + 10_000).count() <= 7, "{all:?}");
+    }
+}
