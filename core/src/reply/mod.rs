@@ -2,7 +2,7 @@
 //!
 //! [`ReplySummary::parse`] looks at every field of a reply once, in one flat walk over its bytes, and remembers those that
 //! decide what happens next. It allocates nothing; on the path of every successful operation this is all there is. Only when
-//! something went wrong are the functions in [`errors`](self) called that make owned errors out of it.
+//! something went wrong are owned errors made out of it: [`command_error`], [`write_errors`], [`write_concern_error`].
 
 mod errors;
 
