@@ -2,7 +2,7 @@
 //!
 //! [`ReplySummary::parse`] looks at every field of a reply once, in one flat walk over its bytes, and remembers those that
 //! decide what happens next. It allocates nothing; on the path of every successful operation this is all there is. Only when
-//! something went wrong are the functions in [`errors`](self) called that make owned errors out of it.
+//! something went wrong are owned errors made out of it: [`command_error`], [`write_errors`], [`write_concern_error`].
 
 mod errors;
 
@@ -42,7 +42,7 @@ pub struct ReplySummary<'a> {
     /// `topologyVersion`, see [`ReplySummary::topology_version`].
     pub topology_version: Option<RawDoc<'a>>,
     /// `$clusterTime`, if it is one.
-    pub cluster_time: Option<ClusterTime<'a>>,
+    pub cluster_time: Option<ClusterTimeRef<'a>>,
     /// `operationTime`.
     pub operation_time: Option<Timestamp>,
     /// `recoveryToken` of a sharded transaction.
@@ -63,16 +63,17 @@ pub struct ReplySummary<'a> {
     pub value: Option<Value<'a>>,
 }
 
-/// A `$clusterTime`: the whole document, which is signed and goes on unchanged, and the time in it, to compare.
+/// A `$clusterTime` in a reply ([`crate::ClusterTime`] keeps the highest): the whole document, which is signed and
+/// goes on unchanged, and the time in it, to compare.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct ClusterTime<'a> {
+pub struct ClusterTimeRef<'a> {
     /// The document.
     pub document: RawDoc<'a>,
     /// Its field `clusterTime`.
     pub time: Timestamp,
 }
 
-impl<'a> ClusterTime<'a> {
+impl<'a> ClusterTimeRef<'a> {
     /// Takes a `$clusterTime` document; `None` if it is not one.
     pub fn from_raw(document: RawDoc<'a>) -> Option<Self> {
         if document.as_bytes().len() > LARGEST_CLUSTER_TIME {
@@ -85,7 +86,7 @@ impl<'a> ClusterTime<'a> {
                 time = Some(found);
             }
         }
-        Some(ClusterTime { document, time: time? })
+        Some(ClusterTimeRef { document, time: time? })
     }
 }
 
@@ -124,7 +125,7 @@ impl<'a> ReplySummary<'a> {
             "nModified" => self.n_modified = value.as_i64(),
             "upserted" => self.upserted = value.as_array(),
             "value" => self.value = Some(value),
-            "$clusterTime" => self.cluster_time = value.as_document().and_then(ClusterTime::from_raw),
+            "$clusterTime" => self.cluster_time = value.as_document().and_then(ClusterTimeRef::from_raw),
             "operationTime" => self.operation_time = value.as_timestamp(),
             "topologyVersion" => self.topology_version = value.as_document(),
             "recoveryToken" => self.recovery_token = value.as_document(),
