@@ -9,6 +9,8 @@ extern crate std;
 mod address;
 mod cluster_time;
 pub mod concern;
+pub mod connection;
+pub mod driver;
 pub mod error;
 pub mod event;
 pub mod handshake;

@@ -301,12 +301,14 @@ impl Driver {
                 let address = server.address.clone();
                 self.topology.handle_hello(now, &address, &reply, average, shortest);
                 self.refresh(id, &address);
+                self.keep_looking(now, id);
             }
             MonitorOutput::CheckFailed(error) => {
                 watch.average.reset();
                 watch.rtt.stop();
                 let address = server.address.clone();
                 self.topology.handle_check_failed(now, &address, error);
+                self.keep_looking(now, id);
             }
             MonitorOutput::Heartbeat(heartbeat) => {
                 if self.options.events.sdam {
@@ -315,6 +317,15 @@ impl Driver {
                     self.outputs.push_back(Output::Event(Event::Sdam(event)));
                 }
             }
+        }
+    }
+
+    /// While operations wait for a server, every check that ends asks for the next ("Requesting an immediate check").
+    fn keep_looking(&mut self, now: Instant, id: ServerId) {
+        if self.waiters.anybody_wants_a_server()
+            && let Some(server) = self.servers.get_mut(id)
+        {
+            server.request_check(now);
         }
     }
 

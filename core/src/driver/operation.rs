@@ -1,6 +1,6 @@
 //! One operation, as far as the driver must know it: never its documents.
 
-use super::{ConnectionId, ServerId, Ticket};
+use super::{ConnectionId, Ticket};
 use crate::error::Error;
 use crate::raw::{DocWriter, RawDoc};
 use crate::reply::ReplySummary;
@@ -127,7 +127,6 @@ pub struct Checkout {
     pub connection: ConnectionId,
     /// The server as it was when it was selected.
     pub server: Arc<ServerDescription>,
-    pub(super) id: ServerId,
     pub(super) lsid: Option<[u8; 16]>,
     pub(super) txn_number: Option<i64>,
     pub(super) cluster_time: Option<ClusterTime>,

@@ -62,6 +62,10 @@ impl Waiters {
         self.deadlines.first().map(|(deadline, _)| *deadline)
     }
 
+    pub(super) fn anybody_wants_a_server(&self) -> bool {
+        self.waiting.values().any(|waiter| matches!(waiter.state, Waiting::Server))
+    }
+
     fn tickets_for_server(&self) -> Vec<Ticket> {
         let wants_server = |(ticket, waiter): (&Ticket, &Waiter)| {
             matches!(waiter.state, Waiting::Server).then_some(*ticket)
@@ -335,7 +339,6 @@ impl Driver {
         let single = self.topology.description().topology_type == TopologyType::Single;
         Begin::Go(Checkout {
             connection,
-            id,
             lsid: operation.session.as_ref().filter(|_| has_sessions).map(|session| session.id()),
             txn_number: operation.txn_number,
             cluster_time: self.cluster_time.timestamp().map(|_| self.cluster_time.clone()),

@@ -146,11 +146,6 @@ impl Servers {
         self.by_address.get(address).copied()
     }
 
-    pub(super) fn by_address_mut(&mut self, address: &ServerAddress) -> Option<&mut Server> {
-        let id = self.id_of(address)?;
-        self.get_mut(id)
-    }
-
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Server> {
         self.slots.iter_mut().flatten()
     }

@@ -120,6 +120,7 @@ impl Pool {
         }
     }
 
+    /// Whether that connection is being established.
     pub fn is_pending(&self, conn: PoolConnId) -> bool {
         matches!(self.slots.get(conn).map(|c| c.state), Some(State::Pending))
     }
