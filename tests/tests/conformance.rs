@@ -4,8 +4,13 @@ use quorate_tests::spec::{Corpus, all_cases};
 
 fn main() {
     let args = Arguments::from_args();
-    let root = std::env::var("QUORATE_SPECS").expect("set QUORATE_SPECS");
-    let corpus = Corpus::at(root).expect("corpus");
+    let corpus = match Corpus::open() {
+        Ok(corpus) => corpus,
+        Err(why) => {
+            eprintln!("{why}");
+            std::process::exit(1);
+        }
+    };
     let trials = all_cases(&corpus)
         .into_iter()
         .map(|case| Trial::test(case.name, move || (case.run)().map_err(Failed::from)))

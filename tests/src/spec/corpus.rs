@@ -16,6 +16,15 @@ enum Layout {
 }
 
 impl Corpus {
+    /// Opens what `QUORATE_SPECS` names, or else PyMongo's source distribution, fetched on first use into
+    /// `target/fixtures/`.
+    ///
+    /// # Errors
+    /// One line that says what to set, when neither is to be had.
+    pub fn open() -> Result<Self, String> {
+        Self::at(quorate_harness::fixtures::specifications()?)
+    }
+
     /// Opens `root`, telling its layout by what lies there.
     ///
     /// # Errors

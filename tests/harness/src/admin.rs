@@ -1,0 +1,166 @@
+//! A blocking client of one server, for the harness's own errands: no topology, no pool, no retry.
+
+use crate::wire::{self, Message};
+use bson::{Document, doc};
+use std::io::{self, Write};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::time::{Duration, Instant};
+
+/// Why a command did not succeed.
+#[derive(Debug)]
+pub enum AdminError {
+    /// The server could not be reached, broke off, did not answer in time, or answered nonsense.
+    Io(io::Error),
+    /// The server answered `ok: 0`, or with a write error or a write concern error; this is its whole answer.
+    Server(Document),
+}
+
+impl AdminError {
+    /// The server's error code, when it is the server's error.
+    pub fn code(&self) -> Option<i32> {
+        match self {
+            AdminError::Io(_) => None,
+            AdminError::Server(reply) => code_of(reply)
+                .or_else(|| reply.get_document("writeConcernError").ok().and_then(code_of))
+                .or_else(|| {
+                    let first = reply.get_array("writeErrors").ok()?.first()?;
+                    code_of(first.as_document()?)
+                }),
+        }
+    }
+}
+
+fn code_of(document: &Document) -> Option<i32> {
+    document.get_i32("code").ok()
+}
+
+impl std::fmt::Display for AdminError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            AdminError::Io(e) => write!(f, "{e}"),
+            AdminError::Server(reply) => match reply.get_str("errmsg") {
+                Ok(text) => write!(f, "{text} (code {:?})", self.code()),
+                Err(_) => write!(f, "{reply}"),
+            },
+        }
+    }
+}
+
+impl std::error::Error for AdminError {}
+
+impl From<io::Error> for AdminError {
+    fn from(e: io::Error) -> Self {
+        AdminError::Io(e)
+    }
+}
+
+/// One connection to one server.
+///
+/// After an [`AdminError::Io`] the connection is of no more use (an answer may still be owed on it): connect again.
+#[derive(Debug)]
+pub struct Admin {
+    stream: TcpStream,
+    timeout: Duration,
+    last_request: i32,
+    broken: bool,
+}
+
+impl Admin {
+    /// Connects to `address` (`host:port`). `timeout` bounds the connecting and, afterwards, each command.
+    ///
+    /// # Errors
+    /// When the name cannot be resolved or nobody accepts in time.
+    pub fn connect(address: &str, timeout: Duration) -> io::Result<Self> {
+        let mut last = io::Error::new(io::ErrorKind::NotFound, format!("{address} has no address"));
+        for candidate in address.to_socket_addrs()? {
+            match Self::connect_addr(candidate, timeout) {
+                Ok(admin) => return Ok(admin),
+                Err(e) => last = e,
+            }
+        }
+        Err(last)
+    }
+
+    fn connect_addr(address: SocketAddr, timeout: Duration) -> io::Result<Self> {
+        let timeout = timeout.max(Duration::from_millis(1));
+        let stream = TcpStream::connect_timeout(&address, timeout)?;
+        stream.set_nodelay(true)?;
+        Ok(Admin { stream, timeout, last_request: 0, broken: false })
+    }
+
+    /// Changes the time a command may take from now on.
+    pub fn set_timeout(&mut self, timeout: Duration) {
+        self.timeout = timeout.max(Duration::from_millis(1));
+    }
+
+    /// Runs a command on a database and returns the server's answer.
+    ///
+    /// # Errors
+    /// [`AdminError::Server`] when the answer has `ok: 0`, `writeErrors` or a `writeConcernError`; [`AdminError::Io`]
+    /// when there was no answer within the timeout.
+    pub fn run(&mut self, db: &str, command: Document) -> Result<Document, AdminError> {
+        let reply = self.exchange(db, command)?;
+        let ok = match reply.get("ok") {
+            Some(bson::Bson::Double(n)) => *n == 1.0,
+            Some(bson::Bson::Int32(n)) => *n == 1,
+            Some(bson::Bson::Int64(n)) => *n == 1,
+            Some(bson::Bson::Boolean(b)) => *b,
+            _ => false,
+        };
+        if ok && !reply.contains_key("writeErrors") && !reply.contains_key("writeConcernError") {
+            Ok(reply)
+        } else {
+            Err(AdminError::Server(reply))
+        }
+    }
+
+    /// `hello`.
+    ///
+    /// # Errors
+    /// As [`Admin::run`].
+    pub fn hello(&mut self) -> Result<Document, AdminError> {
+        self.run("admin", doc! { "hello": 1 })
+    }
+
+    fn exchange(&mut self, db: &str, mut command: Document) -> io::Result<Document> {
+        if self.broken {
+            return Err(io::Error::new(
+                io::ErrorKind::NotConnected,
+                "an answer is still owed on this connection",
+            ));
+        }
+        self.broken = true;
+        command.insert("$db", db);
+        let body =
+            command.to_vec().map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, e.to_string()))?;
+        self.last_request = self.last_request.wrapping_add(1);
+        let deadline = Instant::now() + self.timeout;
+        self.stream.set_write_timeout(Some(self.timeout))?;
+        self.stream.write_all(&wire::op_msg(self.last_request, 0, 0, &body))?;
+        let answer = Message::read(&mut Until { stream: &self.stream, deadline })?
+            .ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?;
+        if answer.header.response_to != self.last_request {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "an answer to another request"));
+        }
+        let reply = answer.body()?;
+        self.broken = false;
+        Ok(reply)
+    }
+}
+
+/// A stream read with one deadline over all its reads.
+struct Until<'a> {
+    stream: &'a TcpStream,
+    deadline: Instant,
+}
+
+impl io::Read for Until<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        self.stream.set_read_timeout(Some(left.max(Duration::from_millis(1))))?;
+        io::Read::read(&mut &*self.stream, buf)
+    }
+}

@@ -1,0 +1,118 @@
+//! Each fault has the effect its name says, on one real set.
+
+use bson::doc;
+use quorate_harness::{Admin, AdminError, ProcessState, ReplicaSet};
+use std::io::ErrorKind;
+use std::time::{Duration, Instant};
+
+const LIMIT: Duration = Duration::from_secs(30);
+
+fn start(proxied: bool) -> ReplicaSet {
+    ReplicaSet::builder()
+        .members(3)
+        .election_timeout(Duration::from_secs(1))
+        .proxied(proxied)
+        .start()
+        .expect("a set starts")
+}
+
+fn majority_insert(set: &ReplicaSet, i: usize, id: i32, timeout: Duration) -> Result<(), AdminError> {
+    let command = doc! {
+        "insert": "c", "documents": [{ "_id": id }],
+        "writeConcern": { "w": "majority" },
+    };
+    Admin::connect(&set.direct_address(i), timeout)?.run("harness", command).map(drop)
+}
+
+fn is_timeout(error: &AdminError) -> bool {
+    matches!(error, AdminError::Io(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut))
+}
+
+#[test]
+fn a_primary_leaves_by_step_down_kill_pause_and_terminate() {
+    let set = start(false);
+
+    let first = set.step_down(20).expect("it steps down");
+    let second = set.wait_for_other_primary(first, LIMIT).expect("another takes over");
+    majority_insert(&set, second, 1, LIMIT).expect("it takes writes");
+
+    set.kill(second);
+    assert_eq!(set.state(second), ProcessState::Stopped);
+    let refused = Admin::connect(set.address(second), Duration::from_secs(1)).expect_err("nobody listens");
+    assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
+    let third = set.wait_for_other_primary(second, LIMIT).expect("another takes over");
+    set.restart(second).expect("it starts again");
+    set.wait_for_healthy(LIMIT).expect("it comes back");
+    majority_insert(&set, third, 2, LIMIT).expect("two members have it");
+
+    set.pause(third).expect("it pauses");
+    assert_eq!(set.state(third), ProcessState::Paused);
+    let mut hung =
+        Admin::connect(set.address(third), Duration::from_millis(300)).expect("the kernel accepts");
+    assert!(is_timeout(&hung.hello().expect_err("nobody answers")));
+    set.wait_for_other_primary(third, LIMIT).expect("another takes over");
+    set.resume(third).expect("it resumes");
+    let fourth = set.wait_for_healthy(LIMIT).expect("it comes back");
+
+    set.fail_commands(fourth, &["ping"], 11600, 1).expect("a fail point");
+    let failed = set.command(fourth, "admin", doc! { "ping": 1 }).expect_err("it fails once");
+    assert_eq!(failed.code(), Some(11600));
+    set.command(fourth, "admin", doc! { "ping": 1 }).expect("and then no more");
+
+    set.terminate(fourth).expect("it is told to end");
+    let fifth = set.wait_for_other_primary(fourth, LIMIT).expect("another takes over");
+    let count = set.command(fifth, "harness", doc! { "count": "c" }).expect("it counts");
+    assert_eq!(count.get_i32("n").ok(), Some(2));
+}
+
+#[test]
+fn a_partition_cuts_both_ways_in_silence_and_heals() {
+    let set = start(true);
+    let old = set.primary().expect("a primary");
+    // A client's connection through the proxy, opened before.
+    let mut client = Admin::connect(set.address(old), Duration::from_millis(500)).expect("connects");
+    client.hello().expect("answers");
+
+    let begin = Instant::now();
+    set.partition(old);
+    assert!(is_timeout(&client.hello().expect_err("silence on the open connection")));
+    let mut late = Admin::connect(set.address(old), Duration::from_millis(500)).expect("the proxy accepts");
+    assert!(is_timeout(&late.hello().expect_err("silence on a new one")));
+
+    let new = set.wait_for_other_primary(old, LIMIT).expect("the majority elects");
+    assert!(begin.elapsed() < Duration::from_secs(10), "took {:?}", begin.elapsed());
+    majority_insert(&set, new, 1, LIMIT).expect("the majority takes writes");
+
+    // The old primary hears nobody, in neither direction: it steps down by itself, and its own view says who is gone.
+    let deadline = Instant::now() + LIMIT;
+    loop {
+        let hello = set.command(old, "admin", doc! { "hello": 1 }).expect("reachable past the proxy");
+        if !hello.get_bool("isWritablePrimary").expect("a boolean") {
+            break;
+        }
+        assert!(Instant::now() < deadline, "the old primary never stepped down");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let status = set.command(old, "admin", doc! { "replSetGetStatus": 1 }).expect("status");
+    let down = status
+        .get_array("members")
+        .expect("members")
+        .iter()
+        .filter(|m| m.as_document().is_some_and(|m| m.get_f64("health").ok() == Some(0.0)))
+        .count();
+    assert_eq!(down, 2, "{status}");
+
+    set.heal(old);
+    set.wait_for_healthy(LIMIT).expect("it comes back");
+    let deadline = Instant::now() + LIMIT;
+    loop {
+        let find =
+            doc! { "find": "c", "filter": { "_id": 1 }, "$readPreference": { "mode": "secondaryPreferred" } };
+        let found = set.command(old, "harness", find).expect("it serves reads");
+        if !found.get_document("cursor").unwrap().get_array("firstBatch").unwrap().is_empty() {
+            break;
+        }
+        assert!(Instant::now() < deadline, "the write never reached the healed member");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
