@@ -171,8 +171,8 @@ impl Pool {
         match self.slots.get(conn).map(|c| c.state) {
             Some(State::Idle { .. }) => {
                 self.close_conn(conn, ConnectionClosedReason::Error);
-                // Whoever hangs up on idle connections may do so again at once: no faster than other failures.
-                self.fill.failed(now);
+                // Whoever hangs up on idle connections may do so again: filling up waits a little.
+                self.fill.lost_one(now);
             }
             Some(State::Pending) => {
                 let error =

@@ -65,6 +65,12 @@ impl Fill {
         self.not_before = Some(now + self.pause);
     }
 
+    /// An idle connection was lost: that alone is no reason to wait longer each time.
+    pub(super) fn lost_one(&mut self, now: Instant) {
+        let at = now + self.pause.max(Self::FIRST_PAUSE);
+        self.not_before = Some(self.not_before.map_or(at, |already| already.max(at)));
+    }
+
     pub(super) fn allowed(&self, now: Instant) -> bool {
         self.not_before.is_none_or(|at| at <= now)
     }

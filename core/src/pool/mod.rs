@@ -36,6 +36,8 @@ mod flow;
 mod machine;
 mod services;
 mod slots;
+#[cfg(test)]
+mod tests;
 mod waiters;
 
 pub use errors::add_backpressure_labels;

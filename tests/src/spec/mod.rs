@@ -1,5 +1,6 @@
 //! The specifications' own test files, each case one named test, run against the machines of `core`.
 
+pub mod cmap;
 pub mod corpus;
 mod in_window;
 mod max_staleness;
@@ -35,6 +36,7 @@ pub fn all_cases(corpus: &Corpus) -> Vec<Case> {
     cases.extend(max_staleness::cases(corpus));
     cases.extend(rtt::cases(corpus));
     // Each suite's module appends here: `cases.extend(sdam::cases(corpus));`
+    cases.extend(cmap::cases(corpus));
     cases.sort_by(|a, b| a.name.cmp(&b.name));
     cases
 }
