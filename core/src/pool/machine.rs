@@ -210,9 +210,6 @@ impl Pool {
             self.fail_waiter(now, waiter, ConnectionCheckoutFailedReason::Timeout, error);
         }
         self.close_idle_too_long(now);
-        if self.fill.allowed(now) {
-            self.fill.not_before = None;
-        }
         self.grow(now);
     }
 

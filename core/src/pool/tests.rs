@@ -118,6 +118,27 @@ fn waiters_behind_the_limit_time_out_and_say_what_the_pool_was_doing() {
 }
 
 #[test]
+fn the_wait_queue_clock_stops_while_a_connection_is_being_established_for_one() {
+    let mut pool = pool(|o| {
+        o.max_connecting = 1;
+        o.wait_queue_timeout = Some(Duration::from_millis(30));
+    });
+    for token in 1..=3 {
+        pool.check_out(ms(0), OpToken(token), (token == 1).then_some(ms(500)));
+    }
+    let conn = connects(&mut pool)[0];
+    assert_eq!(pool.poll_timeout(), Some(ms(30)));
+    // The first leaves: the connection on its way is the second's now, and its clock stops too.
+    pool.cancel(ms(10), OpToken(1));
+    pool.handle_timeout(ms(30));
+    let failed = failures(outputs(&mut pool));
+    assert!(matches!(failed[..], [(3, ErrorKind::WaitQueueTimeout { .. })]), "{failed:?}");
+    assert_eq!(pool.poll_timeout(), None);
+    pool.handle_established(ms(400), conn, None);
+    assert_eq!(outputs(&mut pool), [PoolOutput::CheckedOut { token: OpToken(2), conn }]);
+}
+
+#[test]
 fn a_deadline_already_past_fails_at_once_and_opens_nothing() {
     let mut pool = pool(|_| {});
     pool.check_out(ms(5), OpToken(1), Some(ms(5)));
