@@ -68,9 +68,16 @@ impl Pool {
 
     /// The operation was dropped. `true` if it was waiting: nothing more will be heard of it. `false` if it was not: its
     /// `CheckedOut` or `CheckOutFailed` was given already, or lies among the outputs not yet taken.
+    ///
+    /// Cancelling because the deadline given to [`Pool::check_out`] has passed is the same as letting
+    /// [`Pool::handle_timeout`] find that out: the event's reason is the time-out.
     pub fn cancel(&mut self, now: Instant, token: OpToken) -> bool {
         let Some(waiter) = self.waiters.remove(token) else { return false };
-        self.failed_event(now, &waiter, ConnectionCheckoutFailedReason::Dropped);
+        let reason = match waiter.deadline {
+            Some(at) if at <= now => ConnectionCheckoutFailedReason::Timeout,
+            _ => ConnectionCheckoutFailedReason::Dropped,
+        };
+        self.failed_event(now, &waiter, reason);
         // A connection being established for it now serves the next in line.
         self.grow(now);
         true

@@ -233,6 +233,20 @@ fn a_surplus_connection_may_fail_without_anybody_noticing() {
 }
 
 #[test]
+fn a_cancelled_check_out_ends_its_events_with_the_reason_it_had() {
+    use ConnectionCheckoutFailedReason::{Dropped, Timeout};
+    for (now, expected) in [(ms(9), Dropped), (ms(10), Timeout)] {
+        let mut pool = pool(|o| o.events = true);
+        pool.check_out(ms(0), OpToken(1), Some(ms(10)));
+        outputs(&mut pool);
+        assert!(pool.cancel(now, OpToken(1)));
+        let out = outputs(&mut pool);
+        let [PoolOutput::Event(CmapEvent::ConnectionCheckoutFailed(event))] = &out[..] else { panic!("{out:?}") };
+        assert_eq!((event.reason, event.duration), (expected, now - ms(0)));
+    }
+}
+
+#[test]
 fn filling_up_pauses_after_a_failure_and_longer_after_the_next() {
     let mut pool = pool(|o| {
         o.min_pool_size = 1;
