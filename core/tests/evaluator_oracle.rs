@@ -6,12 +6,12 @@ use quorate_core::concern::{
     Acknowledgment, MemberProgress, OpTime, ReplicaSetConfig, ReplicaSetMember, UNKNOWN_REPL_WRITE_CONCERN,
     UNSATISFIABLE_WRITE_CONCERN, WriteConcern, evaluate,
 };
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 const WRITE: OpTime = OpTime::new(2, 10, 0);
 
 /// How short each part of the write concern is when exactly `holders` have the write; `None` for an unknown mode.
-fn shortfalls(config: &ReplicaSetConfig, w: &Acknowledgment, holders: &HashSet<i32>) -> Option<Vec<usize>> {
+fn shortfalls(config: &ReplicaSetConfig, w: &Acknowledgment, holders: &BTreeSet<i32>) -> Option<Vec<usize>> {
     let holding = |m: &&ReplicaSetMember| !m.arbiter && holders.contains(&m.id);
     match w {
         Acknowledgment::Nodes(n) => {
@@ -28,7 +28,7 @@ fn shortfalls(config: &ReplicaSetConfig, w: &Acknowledgment, holders: &HashSet<i
         Acknowledgment::Custom(name) => {
             let part = |(tag, needed): (&String, &u32)| {
                 let holding = config.members.iter().filter(holding);
-                let values: HashSet<&String> = holding.filter_map(|m| m.tags.get(tag)).collect();
+                let values: BTreeSet<&String> = holding.filter_map(|m| m.tags.get(tag)).collect();
                 (*needed as usize).saturating_sub(values.len())
             };
             Some(config.modes.get(name)?.iter().map(part).collect())
@@ -36,11 +36,11 @@ fn shortfalls(config: &ReplicaSetConfig, w: &Acknowledgment, holders: &HashSet<i
     }
 }
 
-fn satisfied(config: &ReplicaSetConfig, w: &Acknowledgment, holders: &HashSet<i32>) -> bool {
+fn satisfied(config: &ReplicaSetConfig, w: &Acknowledgment, holders: &BTreeSet<i32>) -> bool {
     shortfalls(config, w, holders).is_some_and(|short| short.iter().all(|missing| *missing == 0))
 }
 
-fn tags() -> impl Strategy<Value = HashMap<&'static str, &'static str>> {
+fn tags() -> impl Strategy<Value = BTreeMap<&'static str, &'static str>> {
     let value = || proptest::option::of(prop_oneof![Just("x"), Just("y"), Just("z")]);
     (value(), value()).prop_map(|(dc, rack)| {
         [("dc", dc), ("rack", rack)].into_iter().filter_map(|(tag, value)| Some((tag, value?))).collect()
@@ -111,10 +111,10 @@ proptest! {
             let at = if journaled { p.durable } else { p.applied }.unwrap();
             at.term == WRITE.term && at.ts >= WRITE.ts
         };
-        let data: HashSet<i32> = config.members.iter().filter(|m| !m.arbiter).map(|m| m.id).collect();
-        let holders: HashSet<i32> =
+        let data: BTreeSet<i32> = config.members.iter().filter(|m| !m.arbiter).map(|m| m.id).collect();
+        let holders: BTreeSet<i32> =
             progress.iter().filter(|p| has(p)).map(|p| p.id).filter(|id| data.contains(id)).collect();
-        let up: HashSet<i32> = progress.iter().filter(|p| p.reachable).map(|p| p.id).collect();
+        let up: BTreeSet<i32> = progress.iter().filter(|p| p.reachable).map(|p| p.id).collect();
 
         let answer = evaluate(&config, &wc, WRITE, &progress);
         prop_assert_eq!(answer.journaled, journaled);

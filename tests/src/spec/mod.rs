@@ -1,9 +1,9 @@
 //! The specifications' own test files, each case one named test, run against the machines of `core`.
 
 pub mod corpus;
-mod in_window;
-mod max_staleness;
-mod server_selection;
+pub mod in_window;
+pub mod max_staleness;
+pub mod server_selection;
 pub mod rtt;
 
 pub use corpus::Corpus;
