@@ -3,8 +3,8 @@
 pub mod corpus;
 pub mod in_window;
 pub mod max_staleness;
-pub mod server_selection;
 pub mod rtt;
+pub mod server_selection;
 
 pub use corpus::Corpus;
 use std::path::PathBuf;
