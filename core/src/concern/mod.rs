@@ -4,7 +4,10 @@
 
 mod evaluator;
 
-pub use evaluator::*;
+pub use evaluator::{
+    Counted, Evaluation, MemberProgress, OpTime, ReplicaSetConfig, ReplicaSetMember, Requirement,
+    UNKNOWN_REPL_WRITE_CONCERN, UNSATISFIABLE_WRITE_CONCERN, WriteConcernMode, evaluate,
+};
 
 use crate::raw::DocWriter;
 use alloc::borrow::Cow;

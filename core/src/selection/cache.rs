@@ -1,5 +1,6 @@
 //! What selection has already worked out for the current topology.
 
+use super::suitable::pinned;
 use super::{
     SelectionCriteria, ServerSelector, Snapshot, apply_selector, check, in_window, power_of_two, suitable,
 };
@@ -124,12 +125,12 @@ impl CandidateCache {
     }
 
     fn less_common(&mut self, snapshot: &Snapshot, criteria: &SelectionCriteria) -> &[u32] {
-        if let SelectionCriteria::Server(_) = criteria {
+        if let SelectionCriteria::Server(address) = criteria {
             // One binary search; remembering addresses would only push read preferences out. The application's selector has no
             // say: what is pinned to a server exists nowhere else.
             self.scratch.clear();
             if snapshot.compatibility_error().is_none() {
-                suitable(snapshot, criteria, &[], &mut self.scratch);
+                self.scratch.extend(pinned(snapshot, address));
             }
             return &self.scratch;
         }

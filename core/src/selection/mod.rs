@@ -21,6 +21,8 @@ mod criteria;
 mod describe;
 mod snapshot;
 mod suitable;
+#[cfg(test)]
+mod tests;
 mod window;
 
 pub use cache::CandidateCache;

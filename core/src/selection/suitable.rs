@@ -37,6 +37,13 @@ pub fn apply_selector(snapshot: &Snapshot, selector: &ServerSelector, candidates
     candidates.retain(|index| kept.binary_search(index).is_ok());
 }
 
+/// The server at `address`, if it is available: where a cursor lives, nothing else matters.
+pub(super) fn pinned(snapshot: &Snapshot, address: &ServerAddress) -> Option<u32> {
+    let known = snapshot.topology_type() != TopologyType::Unknown;
+    let index = snapshot.index_of(address).filter(|_| known)?;
+    snapshot.row(index)?.server_type.is_available().then_some(index)
+}
+
 fn suitable_without(snapshot: &Snapshot, criteria: &SelectionCriteria, avoid: &[u32], out: &mut Vec<u32>) {
     use ReadPreferenceMode::Primary;
     use TopologyType::*;
@@ -46,9 +53,7 @@ fn suitable_without(snapshot: &Snapshot, criteria: &SelectionCriteria, avoid: &[
         // "Topology type: Unknown": no servers are suitable.
         (Unknown, _) => {}
         (_, SelectionCriteria::Server(address)) => {
-            if let Some(index) = snapshot.index_of(address) {
-                view.collect(|at, row| at == index && row.server_type.is_available());
-            }
+            view.out.extend(pinned(snapshot, address).filter(|at| !avoid.contains(at)));
         }
         (_, SelectionCriteria::Predicate(predicate)) => {
             view.collect(|at, row| {

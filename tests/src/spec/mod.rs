@@ -2,10 +2,10 @@
 
 pub mod cmap;
 pub mod corpus;
-mod in_window;
-mod max_staleness;
-mod server_selection;
+pub mod in_window;
+pub mod max_staleness;
 pub mod rtt;
+pub mod server_selection;
 
 pub use corpus::Corpus;
 use std::path::PathBuf;
