@@ -221,6 +221,11 @@ impl Connection {
         None
     }
 
+    /// The reply given out last, until more is read.
+    pub fn reply(&self) -> Option<Incoming<'_>> {
+        self.buffer.current()
+    }
+
     /// The reply given out last, in a buffer of its own.
     pub fn take_reply(&mut self) -> Option<OwnedMessage> {
         self.buffer.take_message()

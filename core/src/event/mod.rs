@@ -15,3 +15,36 @@ pub enum Event {
     /// Connection pools.
     Cmap(cmap::CmapEvent),
 }
+
+/// Who is told of events: a function that returns quickly. Cheap to clone.
+///
+/// ```
+/// use quorate_core::event::{EventHandler, cmap::CmapEvent};
+/// let handler = EventHandler::callback(|event: CmapEvent| println!("{event:?}"));
+/// # let _ = handler;
+/// ```
+pub struct EventHandler<T>(alloc::sync::Arc<dyn Fn(T) + Send + Sync>);
+
+impl<T> EventHandler<T> {
+    /// Calls `function` with every event, on whichever task the event arises.
+    pub fn callback(function: impl Fn(T) + Send + Sync + 'static) -> Self {
+        EventHandler(alloc::sync::Arc::new(function))
+    }
+
+    /// Tells the handler of an event.
+    pub fn handle(&self, event: T) {
+        (self.0)(event);
+    }
+}
+
+impl<T> Clone for EventHandler<T> {
+    fn clone(&self) -> Self {
+        EventHandler(self.0.clone())
+    }
+}
+
+impl<T> core::fmt::Debug for EventHandler<T> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("EventHandler")
+    }
+}
