@@ -385,7 +385,7 @@ impl Driver {
             PoolOutput::Interrupt { conn } => {
                 self.outputs.push_back(Output::Interrupt { connection: connection(conn) });
             }
-            PoolOutput::CheckedOut { token, conn } => self.connection_ready(id, token, conn),
+            PoolOutput::CheckedOut { token, conn } => self.connection_ready(now, id, token, conn),
             PoolOutput::CheckOutFailed { token, error, .. } => self.connection_denied(now, id, token, error),
             PoolOutput::Event(event) => self.outputs.push_back(Output::Event(Event::Cmap(event))),
         }

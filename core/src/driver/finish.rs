@@ -57,6 +57,16 @@ impl Driver {
         self.over(now, operation);
     }
 
+    /// Gives back a connection that turned out to be dead before anything was sent on it: it had died while it rested in its
+    /// pool. The attempt does not count; [`Driver::begin`] is next.
+    pub fn discard(&mut self, now: Instant, operation: &mut Operation) {
+        if let Stage::Running(connection) = operation.stage {
+            operation.stage = Stage::Idle;
+            operation.attempts = operation.attempts.saturating_sub(1);
+            self.release(now, connection, false);
+        }
+    }
+
     fn replied(
         &mut self,
         now: Instant,

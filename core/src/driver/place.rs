@@ -201,7 +201,7 @@ impl Driver {
         let Some(server) = self.servers.get_mut(id) else { return };
         server.operation_count += 1;
         match server.pool.try_check_out(now) {
-            Some(connection) => self.connection_ready(id, OpToken(ticket.0), connection),
+            Some(connection) => self.connection_ready(now, id, OpToken(ticket.0), connection),
             None => self.queue_for_connection(now, ticket, id),
         }
     }
@@ -218,8 +218,16 @@ impl Driver {
     }
 
     /// The pool has found a connection for the waiter.
-    pub(super) fn connection_ready(&mut self, id: ServerId, token: OpToken, connection: PoolConnId) {
+    pub(super) fn connection_ready(&mut self, now: Instant, id: ServerId, token: OpToken, connection: PoolConnId) {
         let ticket = Ticket(token.0);
+        if !self.waiters.waiting.contains_key(&ticket) {
+            // Nobody waits for it any more.
+            if let Some(server) = self.servers.get_mut(id) {
+                server.pool.check_in(now, connection, true);
+                self.servers.mark(id);
+            }
+            return;
+        }
         self.set(ticket, Waiting::Ready(id, connection));
         self.outputs.push_back(Output::Wake { ticket });
     }

@@ -1,0 +1,287 @@
+//! The life of one operation: placed, sent, answered, and sent again where that is right.
+//!
+//! The calling task does all of it. On the common path it takes the host's lock twice: to get a connection, and to tell how
+//! it went. There is no hop to another task and no timer unless a deadline was asked for.
+
+use crate::client::Client;
+use crate::event::{CommandEvent, CommandMonitor};
+use crate::host::{Exchange, Host, Socket};
+use crate::runtime::Runtime;
+use quorate_core::driver::{Begin, Checkout, Decision, Operation as Placement, Outcome, Ticket};
+use quorate_core::error::{Error, Result};
+use quorate_core::raw::RawDoc;
+use quorate_core::reply::ReplySummary;
+use quorate_core::sdam::ServerDescription;
+use quorate_core::selection::SelectionCriteria;
+use quorate_core::wire::{Flags, OwnedMessage, Request};
+use quorate_core::{Instant, retry};
+use std::borrow::Cow;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+/// A server session that a cursor keeps between its commands.
+pub(crate) use quorate_core::session::ServerSession as ServerSessionHandle;
+
+/// What the driver must know of a command; never the documents.
+///
+/// The request's body starts with the command's name and carries `$db` already. The executor adds what differs from
+/// attempt to attempt: `lsid`, `txnNumber`, `$clusterTime`, `$readPreference`.
+#[derive(Debug)]
+pub(crate) struct Operation {
+    /// The command's name.
+    pub(crate) name: Cow<'static, str>,
+    /// The database it runs on.
+    pub(crate) database: Arc<str>,
+    /// Which servers may run it.
+    pub(crate) criteria: SelectionCriteria,
+    /// Whether it may be sent again.
+    pub(crate) retry: Retry,
+    /// Whether the server is to reply.
+    pub(crate) acknowledged: bool,
+    /// The session to run it in; `None` for an implicit one.
+    pub(crate) session: Option<ServerSessionHandle>,
+    /// How long it may take in all; `None` for the client's `timeoutMS`.
+    pub(crate) timeout: Option<Duration>,
+    /// Whether the reply is to bring its session along, for the commands of its cursor.
+    pub(crate) keep_session: bool,
+}
+
+/// Whether an operation may be sent again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Retry {
+    None,
+    Read,
+    Write,
+}
+
+impl From<Retry> for retry::Retry {
+    fn from(retry: Retry) -> Self {
+        match retry {
+            Retry::None => retry::Retry::Never,
+            Retry::Read => retry::Retry::Read,
+            Retry::Write => retry::Retry::Write,
+        }
+    }
+}
+
+/// A command's reply, `ok: 1`, in the buffer it came in.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    message: Option<OwnedMessage>,
+    /// The server that gave it.
+    pub(crate) server: Arc<ServerDescription>,
+    /// The session it ran in, if it was to be kept.
+    pub(crate) session: Option<ServerSessionHandle>,
+}
+
+impl Reply {
+    /// The reply's document; empty for an unacknowledged write.
+    pub(crate) fn doc(&self) -> RawDoc<'_> {
+        self.message.as_ref().map_or(RawDoc::EMPTY, OwnedMessage::body)
+    }
+
+    /// The reply's document as bytes of its own.
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        match self.message {
+            Some(message) => message.into_body_bytes(),
+            None => RawDoc::EMPTY.as_bytes().to_vec(),
+        }
+    }
+}
+
+impl<R: Runtime> Client<R> {
+    /// Runs a command to its end.
+    ///
+    /// Dropping the future is safe at any time: a connection in use is closed, a place in a queue given up.
+    pub(crate) async fn execute(&self, operation: Operation, request: &mut Request) -> Result<Reply> {
+        let host = self.host();
+        let began = host.now();
+        let timeout = operation.timeout.or(self.timeout());
+        let mut placement = Placement::new(operation.criteria, operation.retry.into())
+            .with_deadline(timeout.map(|timeout| began + timeout))
+            .in_session(operation.session);
+        if operation.keep_session {
+            placement = placement.keeping_session();
+        }
+        if !operation.acknowledged {
+            placement = placement.unacknowledged();
+        }
+        let mut run = Run { host, placement, socket: None, ticket: None };
+        let mut now = Some(began);
+        loop {
+            let (checkout, started) = run.place(now.take()).await?;
+            let monitor = CommandMonitor::new(&host.events, &operation.name, &operation.database);
+            match run.attempt(&checkout, started, request, monitor).await {
+                Next::Done(message) => {
+                    let session = run.placement.take_session();
+                    return Ok(Reply { message, server: checkout.server, session });
+                }
+                Next::Again => {}
+                Next::Fail(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Runs a command in the background whose outcome nobody waits for.
+    pub(crate) fn spawn_execute(&self, operation: Operation, mut request: Request) {
+        let client = self.clone();
+        self.host().runtime.spawn(async move {
+            // Nobody is left to be told; the driver has seen the error.
+            let _ = client.execute(operation, &mut request).await;
+        });
+    }
+
+    /// Gives back a session that a reply had brought along.
+    pub(crate) fn end_session(&self, session: ServerSessionHandle) {
+        let host = self.host();
+        let now = host.now();
+        host.lock().driver.end_session(now, session);
+    }
+}
+
+/// An operation under way. Dropping it gives up whatever it holds.
+struct Run<'a, R: Runtime> {
+    host: &'a Arc<Host<R>>,
+    placement: Placement,
+    socket: Option<Box<Socket<R>>>,
+    ticket: Option<Ticket>,
+}
+
+/// What follows an attempt.
+enum Next {
+    Done(Option<OwnedMessage>),
+    Again,
+    Fail(Error),
+}
+
+impl<R: Runtime> Run<'_, R> {
+    /// Gets a connection, waiting for a server or for the pool where it must.
+    async fn place(&mut self, now: Option<Instant>) -> Result<(Checkout, Instant)> {
+        let mut now = now;
+        let mut begun = false;
+        poll_fn(|cx| {
+            let now = now.take().unwrap_or_else(|| self.host.now());
+            let mut state = self.host.lock();
+            if let Some(ticket) = self.ticket.take() {
+                state.stop_waiting(ticket);
+            }
+            loop {
+                let begin = if std::mem::replace(&mut begun, true) {
+                    state.driver.resume(now, &mut self.placement)
+                } else {
+                    state.driver.begin(now, &mut self.placement)
+                };
+                match begin {
+                    Begin::Go(checkout) => {
+                        let socket = state.unpark(checkout.connection);
+                        if let Some(socket) = socket.and_then(|mut socket| socket.is_usable(now).then_some(socket)) {
+                            self.socket = Some(socket);
+                            self.host.act(state);
+                            return Poll::Ready(Ok((checkout, now)));
+                        }
+                        // It died while it rested, and nothing was sent: another one, without counting an attempt.
+                        state.driver.discard(now, &mut self.placement);
+                        begun = false;
+                    }
+                    Begin::Wait(ticket) => {
+                        state.wait(ticket, cx.waker());
+                        self.ticket = Some(ticket);
+                        self.host.act(state);
+                        return Poll::Pending;
+                    }
+                    Begin::Fail(error) => {
+                        self.host.act(state);
+                        return Poll::Ready(Err(error));
+                    }
+                }
+            }
+        })
+        .await
+    }
+
+    /// Sends the command on the connection it has got, and hears the driver on what came of it.
+    async fn attempt(
+        &mut self,
+        checkout: &Checkout,
+        started: Instant,
+        request: &mut Request,
+        mut monitor: CommandMonitor<'_>,
+    ) -> Next {
+        let Some(mut socket) = self.socket.take() else {
+            return Next::Fail(Error::invalid_argument("the operation has no connection"));
+        };
+        let acknowledged = self.placement.is_acknowledged();
+        let sent = socket.connection.begin_request(started, acknowledged, self.placement.deadline());
+        let flags = if acknowledged { Flags::NONE } else { Flags::MORE_TO_COME };
+        let message = sent.and_then(|id| {
+            request.attempt(id, flags, |body| checkout.write_fields(body)).map_err(Error::from)?;
+            Ok(id)
+        });
+        let exchange = match message {
+            Ok(id) => {
+                monitor.started(id, started, request, checkout, &socket);
+                let socket = self.socket.insert(socket);
+                socket.drive(&self.host.runtime, request.message(), acknowledged).await
+            }
+            Err(error) => {
+                self.socket = Some(socket);
+                Exchange::Failed(error)
+            }
+        };
+        self.finish(checkout, exchange, monitor)
+    }
+
+    fn finish(&mut self, checkout: &Checkout, exchange: Exchange, mut monitor: CommandMonitor<'_>) -> Next {
+        let now = self.host.now();
+        let Some(mut socket) = self.socket.take() else {
+            return Next::Fail(Error::invalid_argument("the operation has no connection"));
+        };
+        let reply = match exchange {
+            Exchange::Reply => socket.connection.take_reply(),
+            _ => None,
+        };
+        let summary = reply.as_ref().map(|reply| ReplySummary::parse(reply.body()));
+        let outcome = match (&reply, &summary, exchange) {
+            (Some(reply), Some(Ok(summary)), _) => Outcome::Reply { summary, body: reply.body() },
+            (_, Some(Err(error)), _) => Outcome::Failed(Error::invalid_response(error.to_string())),
+            (_, _, Exchange::Written) => Outcome::NoReply,
+            (_, _, Exchange::Failed(error)) => Outcome::Failed(error),
+            (_, _, Exchange::Stopped) => Outcome::Interrupted,
+            _ => Outcome::Failed(Error::invalid_response("the connection gave something else than a reply")),
+        };
+        socket.rest(now);
+        let mut state = self.host.lock();
+        state.park(checkout.connection, socket);
+        let decision = state.driver.finish(now, &mut self.placement, outcome);
+        self.host.act(state);
+        monitor.ended(now, reply.as_ref(), &decision);
+        match decision {
+            Decision::Done => Next::Done(reply),
+            Decision::Again(_) => Next::Again,
+            Decision::Fail(error) => Next::Fail(error),
+        }
+    }
+}
+
+impl<R: Runtime> Drop for Run<'_, R> {
+    fn drop(&mut self) {
+        let unfinished = self.socket.take();
+        let ticket = self.ticket.take();
+        if unfinished.is_none() && ticket.is_none() {
+            return;
+        }
+        let mut state = self.host.lock();
+        if let Some(ticket) = ticket {
+            state.stop_waiting(ticket);
+        }
+        state.driver.abandon(self.host.now(), &mut self.placement);
+        self.host.act(state);
+        // Closed outside of the lock, now that the driver knows.
+        drop(unfinished);
+    }
+}
+
+/// What a command's events are made of; kept apart so that nothing of it costs anything while nobody listens.
+pub(crate) type Event = CommandEvent;
