@@ -26,8 +26,11 @@ impl ServerApiVersion {
 
 /// The Stable API an application asked for (versioned API specification, "Class Definition").
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "builders", derive(typed_builder::TypedBuilder))]
+#[cfg_attr(feature = "builders", builder(field_defaults(default, setter(into))))]
 pub struct ServerApi {
     /// Which version.
+    #[cfg_attr(feature = "builders", builder(!default))]
     pub version: ServerApiVersion,
     /// Whether the server refuses what is not part of it; the server's own default when `None`.
     pub strict: Option<bool>,

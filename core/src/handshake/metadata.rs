@@ -55,8 +55,11 @@ impl fmt::Display for AppName {
 /// What a library that wraps this driver adds to the metadata ("Supporting Wrapping Libraries"). An empty text
 /// counts as none.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "builders", derive(typed_builder::TypedBuilder))]
+#[cfg_attr(feature = "builders", builder(field_defaults(default, setter(into))))]
 pub struct DriverInfo {
     /// The library's name.
+    #[cfg_attr(feature = "builders", builder(!default))]
     pub name: String,
     /// Its version.
     pub version: Option<String>,
