@@ -177,9 +177,9 @@ impl Topology {
         self.apply(ServerDescription::from_hello(address.clone(), hello, average, shortest, now));
     }
 
-    /// The common case of [`Topology::handle_hello`]. Besides the server's word being the same, nothing else may have
-    /// changed since it was last applied: a host list that was acted upon before a member was removed has to be acted
-    /// upon again.
+    /// The common case of [`Topology::handle_hello`]. Besides the server's word being the same, the table must have left
+    /// the topology as it is when the word was last applied, and the topology must still be that one: a host list that was
+    /// acted upon before a member was removed, or while there was a primary, has to be acted upon again.
     fn handle_unchanged_hello(
         &mut self,
         now: Instant,
@@ -291,8 +291,9 @@ impl Topology {
             return; // Old news.
         }
         let stale_primaries = transition.stale_primaries.clone();
-        self.publish(transition);
-        self.members.settle(&address);
+        if !self.publish(transition) {
+            self.members.settle(&address);
+        }
         for old in stale_primaries {
             self.outputs.push_back(TopologyOutput::StalePrimary(old.clone()));
             self.outputs.push_back(TopologyOutput::RequestCheck(old));
@@ -300,14 +301,14 @@ impl Topology {
         self.make_pool_ready(&address);
     }
 
-    /// Replaces the description and publishes the difference.
+    /// Replaces the description and publishes the difference; says whether there was one.
     ///
     /// The order of the events is that of the SDAM monitoring tests: servers changed, servers closed, topology
     /// changed, servers opened.
-    fn publish(&mut self, transition: Transition) {
+    fn publish(&mut self, transition: Transition) -> bool {
         let Transition { topology, added, removed, changed, .. } = transition;
         if Arc::ptr_eq(&topology, &self.description) {
-            return;
+            return false;
         }
         let old = core::mem::replace(&mut self.description, Arc::clone(&topology));
         self.revision = self.revision.wrapping_add(1);
@@ -345,6 +346,7 @@ impl Topology {
         if differs {
             self.outputs.push_back(TopologyOutput::Changed);
         }
+        differs
     }
 
     /// Changes what may change of a server without anybody being told.

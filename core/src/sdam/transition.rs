@@ -239,9 +239,10 @@ impl Step {
         self.mark_unknown(server, error);
     }
 
-    /// "updateUnknownWithStandalone".
+    /// "updateUnknownWithStandalone". A lone seed may have got company from the SRV record since; then the topology is no
+    /// single server either.
     fn update_unknown_with_standalone(&mut self, server: &ServerDescription, options: &TopologyOptions) {
-        if options.seeds.len() == 1 {
+        if options.seeds.len() == 1 && self.next.servers.len() == 1 {
             self.next.topology_type = TopologyType::Single;
         } else {
             self.remove_for_its_type(server);

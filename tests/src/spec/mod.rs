@@ -3,8 +3,11 @@
 pub mod cmap;
 pub mod corpus;
 pub mod in_window;
+pub mod json;
 pub mod max_staleness;
 pub mod rtt;
+pub mod sdam;
+pub mod sdam_monitoring;
 pub mod server_selection;
 
 pub use corpus::Corpus;
@@ -35,8 +38,10 @@ pub fn all_cases(corpus: &Corpus) -> Vec<Case> {
     cases.extend(in_window::cases(corpus));
     cases.extend(max_staleness::cases(corpus));
     cases.extend(rtt::cases(corpus));
-    // Each suite's module appends here: `cases.extend(sdam::cases(corpus));`
     cases.extend(cmap::cases(corpus));
+    cases.extend(sdam::cases(corpus));
+    cases.extend(sdam_monitoring::cases(corpus));
+    // Each suite's module appends here.
     cases.sort_by(|a, b| a.name.cmp(&b.name));
     cases
 }

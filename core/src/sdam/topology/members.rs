@@ -23,7 +23,7 @@ struct Member {
     generation: u32,
     services: BTreeMap<[u8; 12], u32>,
     pool_ready: bool,
-    /// The epoch in which its description was last applied.
+    /// The epoch in which its description was last applied and changed nothing.
     settled: Option<u64>,
 }
 

@@ -74,11 +74,9 @@ fn advance_election(topology: &mut TopologyDescription, server: &ServerDescripti
         return true;
     }
     if let (Some(version), Some(election)) = (server.set_version, server.election_id) {
-        if let (Some(max_version), Some(max_election)) = (topology.max_set_version, topology.max_election_id)
-        {
-            if (version, election) < (max_version, max_election) {
-                return false;
-            }
+        let newest = topology.max_set_version.zip(topology.max_election_id);
+        if newest.is_some_and(|newest| (version, election) < newest) {
+            return false;
         }
         topology.max_election_id = Some(election);
     }
