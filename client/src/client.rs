@@ -1,19 +1,16 @@
 //! [`Client`]: the way in.
 
-use crate::event::EventHandler;
-use crate::exec::Operation;
 use crate::host::{EventSink, Host, Settings};
-use crate::host_info;
+use crate::host_info::host_info;
 use crate::runtime::Runtime;
 use crate::tls::TlsConfig;
 use crate::{Database, action, options};
 use quorate_core::connection::HandshakeOptions;
-use quorate_core::driver::{Driver, DriverOptions};
+use quorate_core::driver::Driver;
 use quorate_core::error::{Error, Result};
 use quorate_core::handshake::{AppName, ClientMetadata};
-use quorate_core::options::{ClientOptions, defaults};
+use quorate_core::options::ClientOptions;
 use quorate_core::sdam::TopologyDescription;
-use quorate_core::uri::ConnectionString;
 use quorate_core::{ReadConcern, WriteConcern};
 use std::fmt;
 use std::sync::Arc;
@@ -71,4 +68,113 @@ impl<R: Runtime + Default> Client<R> {
     pub fn with_options(options: ClientOptions) -> Result<Self> {
         Self::on(R::default(), options)
     }
+}
+
+impl<R: Runtime> Client<R> {
+    /// A client with those options on that runtime.
+    ///
+    /// # Errors
+    /// As [`Client::with_options`].
+    pub fn on(runtime: R, options: ClientOptions) -> Result<Self> {
+        options.validate()?;
+        refuse_what_is_missing(&options)?;
+        let mut driver_options = options.driver_options();
+        let info = host_info(runtime.name());
+        driver_options.is_faas = info.env.is_faas();
+        let settings = settings(&options, info)?;
+        let driver = Driver::new(runtime.now(), driver_options, runtime.seed());
+        let criteria = options.read_preference.clone().map(options::SelectionCriteria::from);
+        let host = Host::start(runtime, settings, EventSink::new(&options), driver);
+        Ok(Client { inner: Arc::new(Inner { host, options, criteria }) })
+    }
+
+    /// A database. Its options are the client's until [`Client::database_with_options`] says otherwise. Nothing is sent.
+    pub fn database(&self, name: &str) -> Database<R> {
+        Database::new(self.clone(), name, None)
+    }
+
+    /// A database with options of its own.
+    pub fn database_with_options(&self, name: &str, options: options::DatabaseOptions) -> Database<R> {
+        Database::new(self.clone(), name, Some(options))
+    }
+
+    /// The database named in the connection string, if there was one.
+    pub fn default_database(&self) -> Option<Database<R>> {
+        self.inner.options.default_database.as_deref().map(|name| self.database(name))
+    }
+
+    /// The default selection criteria.
+    pub fn selection_criteria(&self) -> Option<&options::SelectionCriteria> {
+        self.inner.criteria.as_ref()
+    }
+
+    /// The default read concern.
+    pub fn read_concern(&self) -> Option<&ReadConcern> {
+        self.inner.options.read_concern.as_ref()
+    }
+
+    /// The default write concern.
+    pub fn write_concern(&self) -> Option<&WriteConcern> {
+        self.inner.options.write_concern.as_ref()
+    }
+
+    /// What the client was made with.
+    pub fn options(&self) -> &ClientOptions {
+        &self.inner.options
+    }
+
+    /// The deployment as last seen: which servers, what they are, and why one is not known. A snapshot; it never changes.
+    pub fn topology(&self) -> Arc<TopologyDescription> {
+        self.inner.host.topology()
+    }
+
+    /// Lists the deployment's databases.
+    pub fn list_databases(&self) -> action::ListDatabases<'_, R> {
+        action::ListDatabases::new(self)
+    }
+
+    /// Lists the names of the deployment's databases.
+    pub fn list_database_names(&self) -> action::ListDatabases<'_, R, action::ListNames> {
+        action::ListDatabases::new(self)
+    }
+
+    pub(crate) fn host(&self) -> &Arc<Host<R>> {
+        &self.inner.host
+    }
+
+    /// `timeoutMS`.
+    pub(crate) fn timeout(&self) -> Option<Duration> {
+        self.inner.options.effective_timeout()
+    }
+}
+
+fn settings(options: &ClientOptions, info: quorate_core::handshake::HostInfo) -> Result<Settings> {
+    let app_name = options.app_name.clone().map(AppName::new).transpose()?;
+    let mut metadata = ClientMetadata::new(app_name, env!("CARGO_PKG_VERSION"), info);
+    if let Some(info) = options.driver_info.clone() {
+        metadata.append(info)?;
+    }
+    let mut handshake = HandshakeOptions::new(metadata.to_bson().into());
+    handshake.load_balanced = options.load_balanced.unwrap_or(false);
+    handshake.server_api = options.server_api;
+    Ok(Settings {
+        handshake,
+        connect_timeout: options.effective_connect_timeout().unwrap_or_default(),
+        socket_timeout: options.effective_socket_timeout(),
+        tls: options.tls_options().map(TlsConfig::from_options).transpose()?,
+    })
+}
+
+/// Says clearly what this version does not do yet, rather than doing something else.
+fn refuse_what_is_missing(options: &ClientOptions) -> Result<()> {
+    let missing = if options.credential.is_some() {
+        "authentication"
+    } else if options.srv_host.is_some() && options.hosts.is_empty() {
+        "mongodb+srv connection strings"
+    } else if options.socks5_proxy.is_some() {
+        "SOCKS5 proxies"
+    } else {
+        return Ok(());
+    };
+    Err(Error::invalid_argument(format!("{missing}: not supported by this version of Quorate")))
 }

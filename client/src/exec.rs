@@ -4,7 +4,7 @@
 //! it went. There is no hop to another task and no timer unless a deadline was asked for.
 
 use crate::client::Client;
-use crate::event::{CommandEvent, CommandMonitor};
+use crate::event::CommandMonitor;
 use crate::host::{Exchange, Host, Socket};
 use crate::runtime::Runtime;
 use quorate_core::driver::{Begin, Checkout, Decision, Operation as Placement, Outcome, Ticket};
@@ -282,6 +282,3 @@ impl<R: Runtime> Drop for Run<'_, R> {
         drop(unfinished);
     }
 }
-
-/// What a command's events are made of; kept apart so that nothing of it costs anything while nobody listens.
-pub(crate) type Event = CommandEvent;

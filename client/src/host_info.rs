@@ -12,7 +12,6 @@ pub(crate) fn host_info(runtime: &str) -> HostInfo {
         os_version: None,
         platform: Some(format!("Rust with {runtime}")),
         env: ClientEnv::detect(lookup, std::path::Path::new("/.dockerenv").exists()),
-        ..HostInfo::default()
     }
 }
 
@@ -21,6 +20,9 @@ fn title(os: &str) -> String {
     match os {
         "macos" => "Darwin".to_owned(),
         "windows" => "Windows".to_owned(),
-        other => other[..1].to_uppercase() + &other[1..],
+        other => {
+            let mut letters = other.chars();
+            letters.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(letters).collect()
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! Makes the events of one command.
 
-use super::CommandEvent;
-use super::command::{CommandFailedEvent, CommandStartedEvent, CommandSucceededEvent, ConnectionInfo, is_sensitive};
+use super::command::{
+    CommandEvent, CommandFailedEvent, CommandStartedEvent, CommandSucceededEvent, ConnectionInfo, is_sensitive,
+};
 use crate::host::{EventSink, Socket};
 use crate::runtime::Runtime;
 use bson::{Bson, Document};

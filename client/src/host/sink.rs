@@ -1,14 +1,14 @@
 //! Events on their way to whoever listens.
 
-use quorate_core::driver::EventMask;
-use quorate_core::event::{Event, EventHandler, cmap::CmapEvent, sdam::SdamEvent};
+use quorate_core::event::{Event, EventHandler, cmap::CmapEvent, command::CommandEvent, sdam::SdamEvent};
+use quorate_core::options::ClientOptions;
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
 /// Delivers events in order, outside of every other lock, on whichever task is at hand.
 #[derive(Default)]
 pub(crate) struct EventSink {
-    pub(crate) command: Option<EventHandler<crate::event::CommandEvent>>,
+    pub(crate) command: Option<EventHandler<CommandEvent>>,
     pub(crate) cmap: Option<EventHandler<CmapEvent>>,
     pub(crate) sdam: Option<EventHandler<SdamEvent>>,
     queue: Mutex<Queue>,
@@ -22,18 +22,14 @@ struct Queue {
 }
 
 impl EventSink {
-    /// Sends events to these.
-    pub(crate) fn new(
-        command: Option<EventHandler<crate::event::CommandEvent>>,
-        cmap: Option<EventHandler<CmapEvent>>,
-        sdam: Option<EventHandler<SdamEvent>>,
-    ) -> Self {
-        EventSink { command, cmap, sdam, queue: Mutex::default() }
-    }
-
-    /// What is listened to.
-    pub(crate) fn mask(&self) -> EventMask {
-        EventMask { command: self.command.is_some(), sdam: self.sdam.is_some(), cmap: self.cmap.is_some() }
+    /// Sends events to the handlers in `options`.
+    pub(crate) fn new(options: &ClientOptions) -> Self {
+        EventSink {
+            command: options.command_event_handler.clone(),
+            cmap: options.cmap_event_handler.clone(),
+            sdam: options.sdam_event_handler.clone(),
+            queue: Mutex::default(),
+        }
     }
 
     /// Queues events; true when the caller is to [`EventSink::deliver`] them once it holds no lock.

@@ -4,7 +4,13 @@
 
 use crate::{Duration, Error, ServerAddress};
 use alloc::string::String;
-use alloc::vec::Vec;
+
+/// A command or reply in an event: the `bson` crate's document with the feature `bson`, else BSON bytes.
+#[cfg(feature = "bson")]
+pub type CommandDocument = bson::Document;
+/// A command or reply in an event: the `bson` crate's document with the feature `bson`, else BSON bytes.
+#[cfg(not(feature = "bson"))]
+pub type CommandDocument = alloc::vec::Vec<u8>;
 
 /// The connection a command went over.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -25,10 +31,10 @@ impl ConnectionInfo {
     }
 }
 
-/// A command is about to be sent. `D` is the form documents have: BSON bytes unless a host makes more of them.
+/// A command is about to be sent. `D` is the form documents have.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub struct CommandStartedEvent<D = Vec<u8>> {
+pub struct CommandStartedEvent<D = CommandDocument> {
     /// The command, document sequences put back into it as arrays; empty where it holds secrets ([`is_sensitive`]).
     pub command: D,
     /// The database it runs on.
@@ -46,7 +52,7 @@ pub struct CommandStartedEvent<D = Vec<u8>> {
 /// A command was answered with `ok: 1` (write errors and write concern errors included).
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub struct CommandSucceededEvent<D = Vec<u8>> {
+pub struct CommandSucceededEvent<D = CommandDocument> {
     /// From before it was sent to the end of its reply.
     pub duration: Duration,
     /// The reply; empty where it holds secrets.
@@ -81,7 +87,7 @@ pub struct CommandFailedEvent {
 
 /// Something happened to a command.
 #[derive(Clone, Debug, PartialEq)]
-pub enum CommandEvent<D = Vec<u8>> {
+pub enum CommandEvent<D = CommandDocument> {
     /// It is about to be sent.
     Started(CommandStartedEvent<D>),
     /// It succeeded.

@@ -43,6 +43,13 @@ impl<T> Clone for EventHandler<T> {
     }
 }
 
+impl<T> PartialEq for EventHandler<T> {
+    /// Whether both are the same handler.
+    fn eq(&self, other: &Self) -> bool {
+        alloc::sync::Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
 impl<T> core::fmt::Debug for EventHandler<T> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str("EventHandler")

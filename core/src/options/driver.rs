@@ -4,7 +4,7 @@ use super::{ClientOptions, defaults};
 use crate::driver::{DriverOptions, EventMask};
 
 impl ClientOptions {
-    /// The driver's part of the options, defaults filled in. What only the host knows (events wanted, server selector, whether
+    /// The driver's part of the options, defaults filled in. What only the host knows (server selector, whether
     /// this is a function-as-a-service) is left at nothing for the host to set.
     pub fn driver_options(&self) -> DriverOptions {
         DriverOptions {
@@ -28,7 +28,11 @@ impl ClientOptions {
             retry_writes: self.effective_retry_writes(),
             interrupt_stale_primary: self.effective_interrupt_stale_primary(),
             server_selector: None,
-            events: EventMask::default(),
+            events: EventMask {
+                command: self.command_event_handler.is_some(),
+                sdam: self.sdam_event_handler.is_some(),
+                cmap: self.cmap_event_handler.is_some(),
+            },
         }
     }
 }

@@ -23,6 +23,7 @@ pub use tls::{Tls, TlsOptions};
 pub(crate) use tls::CONFLICTS as TLS_CONFLICTS;
 pub(crate) use validate::{Conflict, is_srv_service_name};
 
+use crate::event::{EventHandler, cmap::CmapEvent, command::CommandEvent, sdam::SdamEvent};
 use crate::{Duration, ReadConcern, ReadPreference, ServerAddress, WriteConcern};
 use alloc::string::String;
 use alloc::vec;
@@ -122,6 +123,12 @@ pub struct ClientOptions {
     /// the old primary has missed an immediate check. Default true. Those that are safe to retry go on elsewhere; the others
     /// fail with [`crate::ErrorKind::Interrupted`].
     pub interrupt_stale_primary: Option<bool>,
+    /// Who is told of commands.
+    pub command_event_handler: Option<EventHandler<CommandEvent>>,
+    /// Who is told of connection pools.
+    pub cmap_event_handler: Option<EventHandler<CmapEvent>>,
+    /// Who is told of servers, heartbeats and the topology.
+    pub sdam_event_handler: Option<EventHandler<SdamEvent>>,
 }
 
 fn default_hosts() -> Vec<ServerAddress> {
@@ -182,6 +189,9 @@ impl ClientOptions {
             max_adaptive_retries: None,
             enable_overload_retargeting: None,
             interrupt_stale_primary: None,
+            command_event_handler: None,
+            cmap_event_handler: None,
+            sdam_event_handler: None,
         }
     }
 
