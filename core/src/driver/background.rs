@@ -91,8 +91,10 @@ impl Driver {
         };
         match connection.role {
             Role::Pool(id) if server.pool.is_pending(id) => {
-                let address = server.address.clone();
-                self.tell_topology(now, connection, &address, &error, true);
+                if let Some((address, mut app_error)) = self.app_error(connection, &error) {
+                    app_error.before_handshake = true;
+                    self.topology.handle_app_error(now, &address, &app_error);
+                }
                 self.establishing = Some((connection.server, id));
                 self.pump(now);
                 if self.establishing.take().is_some()
@@ -215,6 +217,9 @@ impl Driver {
                 watch.monitor.close(now);
                 watch.rtt.stop();
             }
+            // Nobody watches it any more, so nobody would notice if what is in flight there hung.
+            let cause = ErrorKind::Interrupted { message: server.interrupted_because.into() };
+            server.pool.clear(now, None, true, &cause.into());
             server.pool.close(now);
         }
         self.server_says(now, id);
@@ -235,7 +240,7 @@ impl Driver {
         let Some(id) = self.servers.id_of(address) else { return };
         let Some(server) = self.servers.get_mut(id) else { return };
         server.interrupted_because = match *error.kind {
-            ErrorKind::Interrupted { .. } => "a newer primary has replaced this server, which no longer answers",
+            ErrorKind::Interrupted { .. } | ErrorKind::StalePrimary { .. } => "a newer primary has replaced this server, which no longer answers",
             _ => "the server's monitor lost it",
         };
         match establishing {

@@ -6,16 +6,9 @@ use crate::error::{Error, ErrorKind, WriteFailure};
 use crate::raw::RawDoc;
 use crate::reply::{self, ReplySummary};
 use crate::retry::{self, Attempt, Retry, RetryDecision};
-use crate::sdam::{AppError, ServerType};
+use crate::sdam::{AppError, ServerType, TopologyVersion};
 use crate::{Instant, ServerAddress};
 use alloc::format;
-
-/// What the server was when the attempt was made.
-struct Place {
-    address: ServerAddress,
-    max_wire_version: i32,
-    is_mongos: bool,
-}
 
 impl Driver {
     /// Ends the attempt that `operation` has under way and says what is next. The host has stopped using the connection
@@ -86,12 +79,8 @@ impl Driver {
             self.over(now, operation);
             return Decision::Done;
         };
-        if let Some(place) = self.place_of(connection) {
-            error = error.with_server(place.address.clone());
-            let numbered = operation.txn_number.is_some();
-            retry::add_labels(&mut error, numbered, place.max_wire_version, place.is_mongos);
-            self.tell_topology(now, connection, &place.address, &error, false);
-        }
+        error = self.label(operation, connection, error);
+        self.tell_topology(now, connection, &error, summary.topology_version());
         self.release(now, connection, true);
         // A write concern error inside `ok: 1` ends the operation with its reply: the write took place.
         let reply_stands = summary.ok;
@@ -111,14 +100,8 @@ impl Driver {
         if let Some(session) = &mut operation.session {
             session.mark_dirty();
         }
-        if let Some(place) = self.place_of(connection) {
-            if error.server_address().is_none() {
-                error = error.with_server(place.address.clone());
-            }
-            let numbered = operation.txn_number.is_some();
-            retry::add_labels(&mut error, numbered, place.max_wire_version, place.is_mongos);
-            self.tell_topology(now, connection, &place.address, &error, false);
-        }
+        error = self.label(operation, connection, error);
+        self.tell_topology(now, connection, &error, None);
         self.release(now, connection, false);
         self.decide(now, operation, connection, error)
     }
@@ -134,8 +117,8 @@ impl Driver {
         let attempt = self.attempt(operation);
         match retry::decide(attempt, &error) {
             RetryDecision::Retry if !self.closed => {
-                if let Some(place) = self.place_of(connection) {
-                    operation.deprioritized.push(place.address);
+                if let Some(server) = self.servers.get(connection.server) {
+                    operation.deprioritized.push(server.address.clone());
                 }
                 operation.first_error.get_or_insert(error.clone());
                 Decision::Again(error)
@@ -204,35 +187,51 @@ impl Driver {
         }
     }
 
-    fn place_of(&self, connection: ConnectionId) -> Option<Place> {
-        let server = self.servers.get(connection.server)?;
-        Some(Place {
-            address: server.address.clone(),
-            max_wire_version: server.description.max_wire_version,
-            is_mongos: server.description.server_type == ServerType::Mongos,
-        })
+    /// Names the server and puts the driver's labels on the error. A server that has left the topology in the meantime was a
+    /// modern member of a replica set, as any this driver talks to.
+    fn label(&self, operation: &Operation, connection: ConnectionId, mut error: Error) -> Error {
+        let mut max_wire_version = crate::sdam::MAX_WIRE_VERSION;
+        let mut is_mongos = false;
+        if let Some(server) = self.servers.get(connection.server) {
+            if error.server_address().is_none() {
+                error = error.with_server(server.address.clone());
+            }
+            // A server that is Unknown by now has a description without its versions.
+            if server.description.server_type.is_available() {
+                max_wire_version = server.description.max_wire_version;
+                is_mongos = server.description.server_type == ServerType::Mongos;
+            }
+        }
+        retry::add_labels(&mut error, operation.txn_number.is_some(), max_wire_version, is_mongos);
+        error
     }
 
-    /// An error on an application's connection may tell that the server is gone or no longer what it was.
-    pub(super) fn tell_topology(
+    /// An error on an application's connection may tell that the server is gone or no longer what it was. The reply's topology
+    /// version, if there is one, tells whether that is news.
+    fn tell_topology(
         &mut self,
         now: Instant,
         connection: ConnectionId,
-        address: &ServerAddress,
         error: &Error,
-        before_handshake: bool,
+        version: Option<TopologyVersion>,
     ) {
-        let Role::Pool(id) = connection.role else { return };
-        let Some(server) = self.servers.get(connection.server) else { return };
+        let Some((address, mut error)) = self.app_error(connection, error) else { return };
+        error.topology_version = error.topology_version.or(version);
+        self.topology.handle_app_error(now, &address, &error);
+    }
+
+    /// An error on a pool's connection, with what the topology must know to judge it.
+    pub(super) fn app_error(&self, connection: ConnectionId, error: &Error) -> Option<(ServerAddress, AppError)> {
+        let Role::Pool(id) = connection.role else { return None };
+        let server = self.servers.get(connection.server)?;
         let mut error = AppError::new(error.clone(), server.pool.generation_of(id).unwrap_or_default());
         error.service_id = server.pool.service_of(id);
-        error.before_handshake = before_handshake;
-        self.topology.handle_app_error(now, address, &error);
+        Some((server.address.clone(), error))
     }
 
     fn interruption(&self, connection: ConnectionId, operation: &Operation) -> Error {
         let server = self.servers.get(connection.server);
-        let why = server.map_or("the client was shut down", |server| server.interrupted_because);
+        let why = server.map_or("the server left the deployment", |server| server.interrupted_because);
         let outcome = match operation.retry {
             Retry::Read => "a read has no effect to be unsure of",
             _ if !operation.acknowledged => "the write was unacknowledged",
