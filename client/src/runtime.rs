@@ -26,7 +26,7 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     /// Opens a stream to `address`, looking its name up where it has one, with no delay on small writes.
     ///
     /// The client bounds it by `connectTimeoutMS` and drops the future when that passes.
-    fn connect(&self, address: ServerAddress) -> impl Future<Output = io::Result<Self::Stream>> + Send + 'static;
+    fn connect(&self, address: ServerAddress) -> impl Future<Output = io::Result<Self::Stream>> + Send;
 
     /// Ends at `deadline`, or at once if that has passed.
     fn sleep_until(&self, deadline: Instant) -> Self::Sleep;

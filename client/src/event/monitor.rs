@@ -106,8 +106,8 @@ fn document(raw: RawDoc<'_>) -> Document {
 fn command_document(request: &Request) -> Document {
     let Some((body, sequences)) = request.body_and_sequences() else { return Document::new() };
     let mut command = document(body);
-    for sequence in sequences.flatten() {
-        let documents = sequence.documents().flatten().map(|one| Bson::Document(document(one)));
+    for sequence in sequences {
+        let documents = sequence.documents().map(|one| Bson::Document(document(one)));
         command.insert(sequence.identifier, documents.collect::<Vec<_>>());
     }
     command

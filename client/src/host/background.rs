@@ -7,7 +7,7 @@ use crate::runtime::Runtime;
 use crate::tls;
 use futures::future::Either;
 use futures::task::AtomicWaker;
-use quorate_core::connection::{Connection, HandshakeOptions};
+use quorate_core::connection::Connection;
 use quorate_core::driver::ConnectionId;
 use quorate_core::error::{Error, ErrorKind, IoErrorKind};
 use quorate_core::{Duration, HelloReply, Instant, ServerAddress};
@@ -101,7 +101,11 @@ pub(super) async fn serve<R: Runtime>(
         None => return,
     };
     match socket.drive(&host.runtime, &[], true).await {
-        Exchange::Established(hello, round_trip) => established(&host, id, socket, &hello, round_trip).await,
+        Exchange::Established(hello, round_trip) => {
+            if let Some(socket) = established(&host, id, socket, &hello, round_trip) {
+                monitor(&host, id, socket).await;
+            }
+        }
         Exchange::Failed(error) => report_failure(&host, id, error),
         Exchange::Stopped => {}
         // Nothing else can come of a greeting: replies need requests, and messages are for established connections.
@@ -120,7 +124,8 @@ async fn open<R: Runtime>(
 ) -> Option<Result<Box<Socket<R>>, Error>> {
     let settings = &host.settings;
     let is_monitor = !matches!(id.role, Role::Pool(_));
-    let handshake = HandshakeOptions { is_monitor, ..settings.handshake.clone() };
+    let mut handshake = settings.handshake.clone();
+    handshake.is_monitor = is_monitor;
     // A monitor's hello may be held back by the server on purpose; its machine watches the time itself.
     let socket_timeout = settings.socket_timeout.filter(|_| !is_monitor);
     let mut connection = Connection::new(host.now(), handshake, settings.connect_timeout, socket_timeout);
@@ -176,31 +181,34 @@ fn report_failure<R: Runtime>(host: &Arc<Host<R>>, id: ConnectionId, error: Erro
     host.act(state);
 }
 
-async fn established<R: Runtime>(
+/// Reports that the handshake is done. A pool's socket is parked; a monitor's is given back, to go on with.
+fn established<R: Runtime>(
     host: &Arc<Host<R>>,
     id: ConnectionId,
     mut socket: Box<Socket<R>>,
     hello: &HelloReply,
     round_trip: Duration,
-) {
+) -> Option<Box<Socket<R>>> {
     let now = host.now();
     let mut state = host.lock();
-    if let Role::Pool(_) = id.role {
-        socket.rest(now);
-        if socket.control.is_stopped() {
-            return;
+    let kept = match id.role {
+        Role::Pool(_) => {
+            socket.rest(now);
+            // If the driver has let go of it in the meantime, the socket ends here.
+            if state.is_wanted(id) {
+                state.park(id, socket);
+            }
+            None
         }
-        state.park(id, socket);
-        state.driver.handle_established(now, id, hello, round_trip);
-        return host.act(state);
-    }
+        Role::Monitor(_) | Role::Rtt(_) => Some(socket),
+    };
     state.driver.handle_established(now, id, hello, round_trip);
     host.act(state);
-    monitor(host, id, *socket).await;
+    kept
 }
 
 /// Carries a monitor's messages to and fro until the connection ends.
-async fn monitor<R: Runtime>(host: &Arc<Host<R>>, id: ConnectionId, mut socket: Socket<R>) {
+async fn monitor<R: Runtime>(host: &Arc<Host<R>>, id: ConnectionId, mut socket: Box<Socket<R>>) {
     loop {
         match socket.drive(&host.runtime, &[], true).await {
             Exchange::Message(request) => {

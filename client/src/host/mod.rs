@@ -157,6 +157,11 @@ impl<R: Runtime> State<R> {
         }
     }
 
+    /// Whether the driver still counts on a connection.
+    fn is_wanted(&self, connection: ConnectionId) -> bool {
+        self.controls.get(&connection).is_some()
+    }
+
     /// The socket of a connection the driver has just handed out.
     pub(crate) fn unpark(&mut self, connection: ConnectionId) -> Option<Box<Socket<R>>> {
         self.parked.remove(&connection)

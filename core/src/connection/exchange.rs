@@ -34,8 +34,7 @@ impl HandshakeOptions {
     /// the other side knows `hello` (handshake specification, "Hello Command").
     pub(super) fn encode_greeting(&self, out: &mut Vec<u8>, request_id: i32) -> Result<(), Error> {
         let hello = HelloOptions::handshake(&self.metadata, self.load_balanced, self.server_api);
-        let legacy = self.server_api.is_none() && !self.load_balanced;
-        encode(out, request_id, legacy, Flags::NONE, |doc| write_hello(doc, &hello))
+        encode(out, request_id, Flags::NONE, &hello)
     }
 
     /// Encodes a check on a connection whose handshake is done.
@@ -47,7 +46,7 @@ impl HandshakeOptions {
     ) -> Result<(), Error> {
         let hello = HelloOptions::check(request, self.server_api);
         let flags = if request.exhaust { Flags::EXHAUST_ALLOWED } else { Flags::NONE };
-        encode(out, request_id, false, flags, |doc| write_hello(doc, &hello))
+        encode(out, request_id, flags, &hello)
     }
 
     /// Reads the reply to the first hello; one that an established connection cannot live with is an error.
@@ -69,15 +68,14 @@ impl HandshakeOptions {
 fn encode(
     out: &mut Vec<u8>,
     request_id: i32,
-    as_query: bool,
     flags: Flags,
-    fields: impl FnOnce(DocWriter<'_>) -> DocWriter<'_>,
+    hello: &HelloOptions<'_>,
 ) -> Result<(), Error> {
-    let sent = if as_query {
-        encode_op_query(out, request_id, "admin", fields)
+    let sent = if hello.op_query {
+        encode_op_query(out, request_id, "admin", |doc| write_hello(doc, hello))
     } else {
         let mut body = Vec::new();
-        fields(DocWriter::new(&mut body)).finish();
+        write_hello(DocWriter::new(&mut body), hello).finish();
         let body = RawDoc::new(&body).map_err(|error| Error::invalid_argument(format!("hello: {error}")))?;
         encode_op_msg(out, request_id, 0, flags, body)
     };

@@ -43,6 +43,8 @@ pub struct ServerApi {
 pub struct HelloOptions<'a> {
     /// Use the legacy command. Ignored with a server API or behind a load balancer, where `hello` is always spoken.
     pub legacy: bool,
+    /// It goes out as `OP_QUERY`, which names its database outside of the document (and servers refuse `$db` inside).
+    pub op_query: bool,
     /// Ask the server to say whether it understands `hello`.
     pub hello_ok: bool,
     /// The topology version to wait for a change of; only together with `max_await_ms`.
@@ -70,6 +72,7 @@ impl<'a> HelloOptions<'a> {
     pub fn handshake(metadata: &'a [u8], load_balanced: bool, server_api: Option<ServerApi>) -> Self {
         HelloOptions {
             legacy: true,
+            op_query: !load_balanced && server_api.is_none(),
             hello_ok: true,
             backpressure: true,
             metadata: Some(metadata),
@@ -129,7 +132,7 @@ pub fn write_hello<'d>(doc: DocWriter<'d>, options: &HelloOptions<'_>) -> DocWri
         let errors = api.deprecation_errors.into_iter();
         doc = errors.fold(doc, |doc, errors| doc.bool("apiDeprecationErrors", errors));
     }
-    doc.str("$db", "admin")
+    if options.op_query { doc } else { doc.str("$db", "admin") }
 }
 
 /// The arguments only the first hello on a connection has.
@@ -196,7 +199,7 @@ mod tests {
             doc! {
                 "isMaster": 1, "helloOk": true, "backpressure": "2", "client": client_doc,
                 "compression": ["zstd", "zlib"], "saslSupportedMechs": "admin.me",
-                "speculativeAuthenticate": {"saslStart": 1}, "$db": "admin",
+                "speculativeAuthenticate": {"saslStart": 1},
             },
         );
     }
