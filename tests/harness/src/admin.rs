@@ -88,6 +88,15 @@ impl Admin {
         Ok(Admin { stream, timeout, last_request: 0, broken: false })
     }
 
+    /// Whether the connection was neither closed by the server nor spoilt, as far as can be told without asking.
+    pub fn is_usable(&self) -> bool {
+        if self.broken || self.stream.set_nonblocking(true).is_err() {
+            return false;
+        }
+        let quiet = matches!(self.stream.peek(&mut [0]), Err(e) if e.kind() == io::ErrorKind::WouldBlock);
+        quiet && self.stream.set_nonblocking(false).is_ok()
+    }
+
     /// Changes the time a command may take from now on.
     pub fn set_timeout(&mut self, timeout: Duration) {
         self.timeout = timeout.max(Duration::from_millis(1));

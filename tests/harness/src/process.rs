@@ -1,6 +1,7 @@
 //! Child processes that cannot outlive the test that started them, and the signals sent to them.
 
 use rustix::process::{Pid, Signal, kill_process};
+use std::fs::File;
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
@@ -16,8 +17,8 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts `command`, with nothing on its input and outputs.
-    pub(crate) fn spawn(command: &Command) -> io::Result<Self> {
+    /// Starts `command` with nothing on its input, and both outputs into `output`.
+    pub(crate) fn spawn(command: &Command, output: &File) -> io::Result<Self> {
         let mut wrapped = Command::new("setpriv");
         wrapped.args(["--pdeathsig", "KILL", "--"]).arg(command.get_program()).args(command.get_args());
         for (key, value) in command.get_envs() {
@@ -26,23 +27,25 @@ impl Process {
                 None => wrapped.env_remove(key),
             };
         }
+        wrapped.stdout(output.try_clone()?).stderr(output.try_clone()?);
         match spawn_from_lasting_thread(wrapped) {
             Ok(child) => Ok(Process { child, watchdog: None }),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Self::spawn_watched(command),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Self::spawn_watched(command, output),
             Err(e) => Err(e),
         }
     }
 
     /// Where there is no `setpriv`: a shell that looks once a second whether this process still lives.
-    fn spawn_watched(command: &Command) -> io::Result<Self> {
+    fn spawn_watched(command: &Command, output: &File) -> io::Result<Self> {
         const WATCH: &str = "while kill -0 $0 && kill -0 $1; do sleep 1; done 2>&-; kill -9 $1";
         let mut plain = Command::new(command.get_program());
         plain.args(command.get_args());
         plain.envs(command.get_envs().filter_map(|(k, v)| Some((k, v?))));
+        plain.stdout(output.try_clone()?).stderr(output.try_clone()?);
         let child = spawn_from_lasting_thread(plain)?;
         let ids = [std::process::id().to_string(), child.id().to_string()];
         let mut watchdog = Command::new("sh");
-        watchdog.args(["-c", WATCH]).args(ids);
+        watchdog.args(["-c", WATCH]).args(ids).stdout(Stdio::null()).stderr(Stdio::null());
         let watchdog = spawn_from_lasting_thread(watchdog)?;
         Ok(Process { child, watchdog: Some(watchdog) })
     }
@@ -103,7 +106,7 @@ fn spawn_from_lasting_thread(mut command: Command) -> io::Result<Child> {
             .expect("a thread can be started")
     });
     // A group of its own: Ctrl-C at the terminal is for the test, which then takes its children along.
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
+    command.stdin(Stdio::null()).process_group(0);
     let (answer, result) = channel();
     let gone = || io::Error::other("the thread that starts processes is gone");
     spawner.send((command, answer)).map_err(|_| gone())?;

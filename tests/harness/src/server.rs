@@ -5,8 +5,9 @@ use crate::fixtures::MongodBinary;
 use crate::process::Process;
 use crate::scratch::Port;
 use rustix::process::Signal;
+use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,8 @@ use std::time::{Duration, Instant};
 const START_LIMIT: Duration = Duration::from_secs(60);
 /// How long a server may take to end after SIGTERM (a primary waits 15 s of its own accord).
 const STOP_LIMIT: Duration = Duration::from_secs(40);
+const LOG: &str = "mongod.log";
+const OUTPUT: &str = "mongod.out";
 
 /// What a server process is doing, as far as signals go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,7 +75,8 @@ impl Server {
         command.args(["--setParameter", "enableTestCommands=1"]);
         command.args(["--setParameter", "diagnosticDataCollectionEnabled=false"]);
         command.args(&self.args);
-        let process = Process::spawn(&command)
+        let process = File::create(self.dir.join(OUTPUT))
+            .and_then(|output| Process::spawn(&command, &output))
             .map_err(|e| format!("{} cannot be started: {e}", self.binary.path.display()))?;
         self.paused = false;
         self.process = Some(process);
@@ -154,23 +158,22 @@ impl Server {
         Err(io::Error::new(io::ErrorKind::NotFound, "the server is not running"))
     }
 
-    pub(crate) fn log(&self) -> PathBuf {
-        self.dir.join("mongod.log")
+    fn log(&self) -> PathBuf {
+        self.dir.join(LOG)
     }
 
-    /// The last few kilobytes of the log.
+    /// The end of what the server said: on its outputs before it opened its log, then there.
     pub(crate) fn log_tail(&self) -> String {
-        let read = || -> io::Result<Vec<u8>> {
-            let mut file = std::fs::File::open(self.log())?;
-            let length = file.seek(SeekFrom::End(0))?;
-            file.seek(SeekFrom::Start(length.saturating_sub(4096)))?;
-            let mut tail = Vec::new();
-            file.read_to_end(&mut tail)?;
-            Ok(tail)
-        };
-        match read() {
-            Ok(tail) => String::from_utf8_lossy(&tail).into_owned(),
-            Err(e) => format!("(no log: {e})"),
-        }
+        [OUTPUT, LOG].iter().filter_map(|name| tail(&self.dir.join(name)).ok()).collect()
     }
+}
+
+/// The last few kilobytes of a file.
+fn tail(path: &Path) -> io::Result<String> {
+    let mut file = File::open(path)?;
+    let length = file.seek(SeekFrom::End(0))?;
+    file.seek(SeekFrom::Start(length.saturating_sub(4096)))?;
+    let mut tail = Vec::new();
+    file.read_to_end(&mut tail)?;
+    Ok(String::from_utf8_lossy(&tail).into_owned())
 }

@@ -10,18 +10,27 @@ const LIMIT: Duration = Duration::from_secs(30);
 fn start(proxied: bool) -> ReplicaSet {
     ReplicaSet::builder()
         .members(3)
-        .election_timeout(Duration::from_secs(1))
+        .election_timeout(Duration::from_secs(2))
         .proxied(proxied)
         .start()
         .expect("a set starts")
 }
 
-fn majority_insert(set: &ReplicaSet, i: usize, id: i32, timeout: Duration) -> Result<(), AdminError> {
-    let command = doc! {
-        "insert": "c", "documents": [{ "_id": id }],
-        "writeConcern": { "w": "majority" },
-    };
-    Admin::connect(&set.direct_address(i), timeout)?.run("harness", command).map(drop)
+/// Writes with w: majority through whoever is primary, other than `old`. On a busy machine with a short election timeout
+/// the first one elected may not stay it, so this asks again until the majority has agreed.
+fn majority_write(set: &ReplicaSet, old: usize, id: i32) {
+    let begin = Instant::now();
+    loop {
+        let primary = set.wait_for_other_primary(old, LIMIT).expect("the majority elects");
+        let update = doc! {
+            "update": "c", "updates": [{ "q": { "_id": id }, "u": { "_id": id }, "upsert": true }],
+            "writeConcern": { "w": "majority", "wtimeout": 5000 },
+        };
+        match set.command(primary, "harness", update) {
+            Ok(_) => return,
+            Err(e) => assert!(begin.elapsed() < LIMIT, "the majority never takes the write: {e}"),
+        }
+    }
 }
 
 fn is_timeout(error: &AdminError) -> bool {
@@ -33,17 +42,16 @@ fn a_primary_leaves_by_step_down_kill_pause_and_terminate() {
     let set = start(false);
 
     let first = set.step_down(20).expect("it steps down");
-    let second = set.wait_for_other_primary(first, LIMIT).expect("another takes over");
-    majority_insert(&set, second, 1, LIMIT).expect("it takes writes");
+    majority_write(&set, first, 1);
 
+    let second = set.wait_for_primary(LIMIT).expect("a primary");
     set.kill(second);
     assert_eq!(set.state(second), ProcessState::Stopped);
     let refused = Admin::connect(set.address(second), Duration::from_secs(1)).expect_err("nobody listens");
     assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
-    let third = set.wait_for_other_primary(second, LIMIT).expect("another takes over");
+    majority_write(&set, second, 2);
     set.restart(second).expect("it starts again");
-    set.wait_for_healthy(LIMIT).expect("it comes back");
-    majority_insert(&set, third, 2, LIMIT).expect("two members have it");
+    let third = set.wait_for_healthy(LIMIT).expect("it comes back");
 
     set.pause(third).expect("it pauses");
     assert_eq!(set.state(third), ProcessState::Paused);
@@ -60,9 +68,10 @@ fn a_primary_leaves_by_step_down_kill_pause_and_terminate() {
     set.command(fourth, "admin", doc! { "ping": 1 }).expect("and then no more");
 
     set.terminate(fourth).expect("it is told to end");
-    let fifth = set.wait_for_other_primary(fourth, LIMIT).expect("another takes over");
+    majority_write(&set, fourth, 3);
+    let fifth = set.wait_for_primary(LIMIT).expect("a primary");
     let count = set.command(fifth, "harness", doc! { "count": "c" }).expect("it counts");
-    assert_eq!(count.get_i32("n").ok(), Some(2));
+    assert_eq!(count.get_i32("n").ok(), Some(3));
 }
 
 #[test]
@@ -73,15 +82,12 @@ fn a_partition_cuts_both_ways_in_silence_and_heals() {
     let mut client = Admin::connect(set.address(old), Duration::from_millis(500)).expect("connects");
     client.hello().expect("answers");
 
-    let begin = Instant::now();
     set.partition(old);
     assert!(is_timeout(&client.hello().expect_err("silence on the open connection")));
     let mut late = Admin::connect(set.address(old), Duration::from_millis(500)).expect("the proxy accepts");
     assert!(is_timeout(&late.hello().expect_err("silence on a new one")));
 
-    let new = set.wait_for_other_primary(old, LIMIT).expect("the majority elects");
-    assert!(begin.elapsed() < Duration::from_secs(10), "took {:?}", begin.elapsed());
-    majority_insert(&set, new, 1, LIMIT).expect("the majority takes writes");
+    majority_write(&set, old, 1);
 
     // The old primary hears nobody, in neither direction: it steps down by itself, and its own view says who is gone.
     let deadline = Instant::now() + LIMIT;
@@ -108,11 +114,14 @@ fn a_partition_cuts_both_ways_in_silence_and_heals() {
     loop {
         let find =
             doc! { "find": "c", "filter": { "_id": 1 }, "$readPreference": { "mode": "secondaryPreferred" } };
-        let found = set.command(old, "harness", find).expect("it serves reads");
-        if !found.get_document("cursor").unwrap().get_array("firstBatch").unwrap().is_empty() {
+        // It may still have to roll back what only it has, and refuses reads meanwhile.
+        let found = set.command(old, "harness", find);
+        let first =
+            found.as_ref().ok().and_then(|r| r.get_document("cursor").ok()?.get_array("firstBatch").ok());
+        if first.is_some_and(|batch| !batch.is_empty()) {
             break;
         }
-        assert!(Instant::now() < deadline, "the write never reached the healed member");
+        assert!(Instant::now() < deadline, "the write never reached the healed member: {found:?}");
         std::thread::sleep(Duration::from_millis(50));
     }
 }

@@ -94,24 +94,24 @@ impl Proxy {
 
     /// Closes all open connections in order (FIN both ways).
     pub fn cut(&self) {
-        self.shared.end_links(|_| Some(Ending::Close));
+        self.shared.end_links(Ending::Close);
     }
 
     /// Ends the stream in one direction only (half-close); the other direction goes on.
     pub fn cut_half(&self, direction: Direction) {
-        self.shared.end_links(|_| Some(Ending::Half(direction)));
+        self.shared.end_links(Ending::Half(direction));
     }
 
     /// Resets all open connections (RST both ways).
     pub fn reset(&self) {
-        self.shared.end_links(|_| Some(Ending::Reset([true, true])));
+        self.shared.end_links(Ending::Reset([true, true]));
     }
 
     /// Resets the side that receives in `direction`, and closes the other in order.
     pub fn reset_half(&self, direction: Direction) {
         let mut sides = [false, false];
         sides[direction.index()] = true;
-        self.shared.end_links(|_| Some(Ending::Reset(sides)));
+        self.shared.end_links(Ending::Reset(sides));
     }
 
     /// Changes what happens to new connections. In force when this returns.

@@ -1,6 +1,6 @@
 //! Moving bytes from one socket to the other, the way the faults in force want it.
 
-use super::state::{Direction, Flow, Link, Shape, Shared};
+use super::state::{Direction, Ending, Flow, Link, Shape, Shared};
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -40,15 +40,9 @@ fn connect<'a>(shared: &Shared, link: &'a Link) -> Option<&'a TcpStream> {
         Ok(server)
     });
     match connected {
-        Ok(server) => {
-            let server = link.server.get_or_init(|| server);
-            if link.dead() {
-                link.end([false, false]);
-            }
-            Some(server)
-        }
+        Ok(server) => Some(link.attach(server)),
         Err(_) => {
-            link.end([false, true]);
+            link.end(Ending::Reset([false, true]));
             None
         }
     }
@@ -144,7 +138,7 @@ impl<'a> Pump<'a> {
                     return false;
                 }
                 _ => {
-                    self.link.end([true, true]);
+                    self.link.end(Ending::Reset([true, true]));
                     return false;
                 }
             }
@@ -155,9 +149,13 @@ impl<'a> Pump<'a> {
         let (size, pause) = shape.chunk.unwrap_or((usize::MAX, Duration::ZERO));
         let mut rest = bytes;
         while !rest.is_empty() {
-            match to.write(&rest[..size.clamp(1, rest.len())]) {
+            let piece = &rest[..size.clamp(1, rest.len())];
+            // Counted first: whoever has received a byte finds it counted.
+            self.shared.count(self.direction, piece.len());
+            let written = to.write(piece);
+            self.shared.uncount(self.direction, piece.len() - written.as_ref().map_or(0, |n| *n));
+            match written {
                 Ok(n) => {
-                    self.shared.count(self.direction, n);
                     rest = &rest[n..];
                     if !pause.is_zero() {
                         std::thread::sleep(pause);
@@ -167,7 +165,7 @@ impl<'a> Pump<'a> {
                 Err(e) => {
                     // After a half-close on demand the rest has nowhere to go; anything else is the receiver's reset.
                     if e.kind() != io::ErrorKind::BrokenPipe {
-                        self.link.end([true, true]);
+                        self.link.end(Ending::Reset([true, true]));
                     }
                     return false;
                 }

@@ -72,9 +72,9 @@ pub struct Counts {
     pub connections: u64,
     /// Connections open now.
     pub open: u64,
-    /// Bytes delivered to the server.
+    /// Bytes handed to the server's side.
     pub to_server: u64,
-    /// Bytes delivered to clients.
+    /// Bytes handed to clients.
     pub to_client: u64,
 }
 
@@ -95,19 +95,45 @@ pub(super) struct Link {
     pub(super) client: TcpStream,
     pub(super) server: OnceLock<TcpStream>,
     dead: AtomicBool,
+    /// How it was ended on demand, for the socket to the server that may come only afterwards.
+    endings: Mutex<Vec<Ending>>,
 }
 
 impl Link {
     pub(super) fn new(id: u64, origin: Option<usize>, client: TcpStream) -> Self {
-        Link { id, origin, client, server: OnceLock::new(), dead: AtomicBool::new(false) }
+        let (dead, endings) = (AtomicBool::new(false), Mutex::default());
+        Link { id, origin, client, server: OnceLock::new(), dead, endings }
     }
 
     pub(super) fn dead(&self) -> bool {
         self.dead.load(Ordering::Acquire)
     }
 
-    /// Ends both sides: a reset for those told, else in order. The sockets are gone when the pumps have let go.
-    pub(super) fn end(&self, reset: [bool; 2]) {
+    /// Takes the socket to the server, and does to it what was done to the link while it was being opened.
+    pub(super) fn attach(&self, server: TcpStream) -> &TcpStream {
+        let endings = self.endings.lock().unwrap_or_else(PoisonError::into_inner);
+        let server = self.server.get_or_init(|| server);
+        for &ending in endings.iter() {
+            self.apply(ending);
+        }
+        server
+    }
+
+    /// Ends it. The sockets are gone when the pumps have let go.
+    pub(super) fn end(&self, ending: Ending) {
+        let mut endings = self.endings.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.server.get().is_none() {
+            endings.push(ending);
+        }
+        self.apply(ending);
+    }
+
+    fn apply(&self, ending: Ending) {
+        let reset = match ending {
+            Ending::Close => [false, false],
+            Ending::Reset(sides) => sides,
+            Ending::Half(direction) => return self.end_half(direction),
+        };
         self.dead.store(true, Ordering::Release);
         for (socket, reset) in [(self.server.get(), reset[0]), (Some(&self.client), reset[1])] {
             let Some(socket) = socket else { continue };
@@ -212,31 +238,18 @@ impl Shared {
         self.lock().links.remove(&id);
     }
 
-    pub(super) fn end_links(&self, choose: impl Fn(&Link) -> Option<Ending>) {
-        let mut state = self.lock();
-        let only_clients = state.only_clients;
-        state.links.retain(|_, link| {
-            if only_clients && link.origin.is_some() {
-                return true;
-            }
-            match choose(link) {
-                None => true,
-                Some(Ending::Half(direction)) => {
-                    link.end_half(direction);
-                    true
+    /// Ends the open links that faults are for; a half-closed one stays.
+    pub(super) fn end_links(&self, ending: Ending) {
+        self.change(|state| {
+            let only_clients = state.only_clients;
+            state.links.retain(|_, link| {
+                if only_clients && link.origin.is_some() {
+                    return true;
                 }
-                Some(Ending::Close) => {
-                    link.end([false, false]);
-                    false
-                }
-                Some(Ending::Reset(sides)) => {
-                    link.end(sides);
-                    false
-                }
-            }
+                link.end(ending);
+                matches!(ending, Ending::Half(_))
+            });
         });
-        drop(state);
-        self.changed.notify_all();
     }
 
     pub(super) fn counts(&self) -> Counts {
@@ -253,12 +266,16 @@ impl Shared {
         self.bytes[direction.index()].fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
+    pub(super) fn uncount(&self, direction: Direction, bytes: usize) {
+        self.bytes[direction.index()].fetch_sub(bytes as u64, Ordering::Relaxed);
+    }
+
     pub(super) fn shut_down(&self) {
         self.change(|state| {
             state.closed = true;
             state.only_clients = false;
         });
-        self.end_links(|_| Some(Ending::Close));
+        self.end_links(Ending::Close);
         self.wake_accepting();
     }
 

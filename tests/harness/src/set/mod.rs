@@ -56,7 +56,7 @@ impl Member {
         self.server.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs a command over the kept connection, or a new one when there is none or it broke while unused.
+    /// Runs a command over the kept connection, or a new one when there is none or the server has closed it.
     fn run(&self, db: &str, command: Document, timeout: Duration) -> Result<Document, AdminError> {
         let mut admin = match self.take_idle() {
             Some(mut admin) => {
@@ -73,7 +73,7 @@ impl Member {
     }
 
     fn take_idle(&self) -> Option<Admin> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).take().filter(Admin::is_usable)
     }
 
     fn hello(&self) -> Option<Document> {
