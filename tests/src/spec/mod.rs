@@ -1,14 +1,18 @@
 //! The specifications' own test files, each case one named test, run against the machines of `core`.
 
+pub mod auth_uri;
 pub mod cmap;
+pub mod connection_string;
 pub mod corpus;
 pub mod in_window;
 pub mod json;
 pub mod max_staleness;
+pub mod read_write_concern;
 pub mod rtt;
 pub mod sdam;
 pub mod sdam_monitoring;
 pub mod server_selection;
+pub mod uri_options;
 
 pub use corpus::Corpus;
 use std::path::PathBuf;
@@ -41,6 +45,10 @@ pub fn all_cases(corpus: &Corpus) -> Vec<Case> {
     cases.extend(cmap::cases(corpus));
     cases.extend(sdam::cases(corpus));
     cases.extend(sdam_monitoring::cases(corpus));
+    cases.extend(connection_string::cases(corpus));
+    cases.extend(uri_options::cases(corpus));
+    cases.extend(read_write_concern::cases(corpus));
+    cases.extend(auth_uri::cases(corpus));
     // Each suite's module appends here.
     cases.sort_by(|a, b| a.name.cmp(&b.name));
     cases
