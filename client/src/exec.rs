@@ -69,7 +69,7 @@ impl From<Retry> for retry::Retry {
 /// A command's reply, `ok: 1`, in the buffer it came in.
 #[derive(Debug)]
 pub(crate) struct Reply {
-    message: Option<OwnedMessage>,
+    pub(crate) message: Option<OwnedMessage>,
     /// The server that gave it.
     pub(crate) server: Arc<ServerDescription>,
     /// The session it ran in, if it was to be kept.

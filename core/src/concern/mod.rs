@@ -134,6 +134,12 @@ impl From<u32> for Acknowledgment {
     }
 }
 
+impl From<Acknowledgment> for WriteConcern {
+    fn from(w: Acknowledgment) -> Self {
+        WriteConcern { w: Some(w), ..Self::default() }
+    }
+}
+
 impl From<&str> for Acknowledgment {
     /// `majority` is [`Acknowledgment::Majority`]; any other text is a custom mode.
     fn from(mode: &str) -> Self {
@@ -156,6 +162,7 @@ impl Acknowledgment {
 ///
 /// A `wtimeout` that runs out does not undo or fail the write; see [`crate::error::WriteConcernError`].
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "builders", derive(typed_builder::TypedBuilder), builder(field_defaults(default, setter(into))))]
 pub struct WriteConcern {
     /// Who must acknowledge.
     pub w: Option<Acknowledgment>,

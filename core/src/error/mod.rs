@@ -328,6 +328,20 @@ impl PartialEq for Error {
     }
 }
 
+#[cfg(feature = "bson")]
+impl From<bson::error::Error> for Error {
+    /// Which of the two it was is not always known; an error that names no direction counts as one of writing.
+    fn from(error: bson::error::Error) -> Self {
+        let message = alloc::string::ToString::to_string(&error);
+        Error::new(match error.kind {
+            bson::error::ErrorKind::Deserialization { .. }
+            | bson::error::ErrorKind::EndOfStream { .. }
+            | bson::error::ErrorKind::MalformedBytes { .. } => ErrorKind::BsonDeserialization { message },
+            _ => ErrorKind::BsonSerialization { message },
+        })
+    }
+}
+
 impl From<ErrorKind> for Error {
     fn from(kind: ErrorKind) -> Self {
         Error::new(kind)
