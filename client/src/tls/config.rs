@@ -1,0 +1,157 @@
+//! Options to a rustls configuration.
+
+use super::files;
+use super::verify::{AnyCertificate, AnyHostname};
+use quorate_core::{Error, ErrorKind};
+use rustls::client::WantsClientCert;
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore};
+use std::fmt;
+use std::sync::Arc;
+
+/// TLS settings ready to use: files read, roots loaded. Built once per client, cheap to clone.
+#[derive(Clone)]
+pub struct TlsConfig {
+    pub(super) rustls: Arc<ClientConfig>,
+    pub(super) trust: Trust,
+}
+
+/// Whose certificates are trusted: for the words of an error.
+#[derive(Clone, Debug)]
+pub(super) enum Trust {
+    /// The certificate authorities of `tlsCAFile`.
+    CaFile(Arc<str>),
+    /// Those of the operating system.
+    System,
+    /// Whatever [`TlsConfig::from_rustls`] was given decides.
+    Custom,
+    /// Any certificate will do.
+    Anyone,
+}
+
+/// What of the URI's TLS options matters to a handshake.
+///
+/// `tlsDisableOCSPEndpointCheck` and `tlsDisableCertificateRevocationCheck` are absent: no OCSP responder is asked and no
+/// revocation list fetched either way, so there is nothing to switch off.
+#[derive(Clone, Copy, Default)]
+pub struct TlsSettings<'a> {
+    /// `tlsCAFile`: PEM file of the certificate authorities to trust; `None` for the system's.
+    pub ca_file: Option<&'a str>,
+    /// `tlsCertificateKeyFile`: PEM file with the client's certificate (and what leads up to its CA) and key.
+    pub certificate_key_file: Option<&'a str>,
+    /// `tlsCertificateKeyFilePassword`: what that key is encrypted with.
+    pub certificate_key_file_password: Option<&'a [u8]>,
+    /// `tlsInsecure` or `tlsAllowInvalidCertificates`: check nothing.
+    pub accept_any_certificate: bool,
+    /// `tlsAllowInvalidHostnames`: check who signed the certificate and when it expires, but not whom it is for.
+    pub accept_any_hostname: bool,
+}
+
+impl TlsConfig {
+    /// Reads the files that `settings` name, or the system's roots. Blocks on the file system: call it once, where a
+    /// client is made.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Tls`], with option and path: a file that cannot be read, is not PEM or lacks what it should have; a
+    /// wrong or missing key password; a key that does not belong to its certificate; no root to trust at all.
+    pub fn from_settings(settings: &TlsSettings<'_>) -> Result<Self, Error> {
+        let provider = Arc::new(ring::default_provider());
+        let (builder, trust) = server_checks(settings, provider)?;
+        let config = match settings.certificate_key_file {
+            None => builder.with_no_client_auth(),
+            Some(path) => {
+                let identity = files::client_identity(path, settings.certificate_key_file_password)?;
+                builder.with_client_auth_cert(identity.chain, identity.key).map_err(|error| {
+                    tls(format!("tlsCertificateKeyFile {path}: certificate and key cannot be used: {error}"))
+                })?
+            }
+        };
+        Ok(TlsConfig { rustls: Arc::new(config), trust })
+    }
+
+    /// A rustls configuration of one's own: roots, verifier, client certificate, crypto provider are all its business.
+    pub fn from_rustls(config: Arc<ClientConfig>) -> Self {
+        TlsConfig { rustls: config, trust: Trust::Custom }
+    }
+
+    /// Whether this configuration, made from options, checks nothing about the server: worth a warning to the user.
+    pub fn accepts_any_certificate(&self) -> bool {
+        matches!(self.trust, Trust::Anyone)
+    }
+}
+
+impl fmt::Debug for TlsConfig {
+    // Not rustls' own Debug: pages of cipher suites, and keys are none of a log's business.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsConfig")
+            .field("trust", &self.trust)
+            .field("client_certificate", &self.rustls.client_auth_cert_resolver.has_certs())
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for TlsSettings<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsSettings")
+            .field("ca_file", &self.ca_file)
+            .field("certificate_key_file", &self.certificate_key_file)
+            .field(
+                "certificate_key_file_password",
+                &self.certificate_key_file_password.map(|_| format_args!("REDACTED")),
+            )
+            .field("accept_any_certificate", &self.accept_any_certificate)
+            .field("accept_any_hostname", &self.accept_any_hostname)
+            .finish()
+    }
+}
+
+/// The half of the configuration that says how a server proves who it is.
+fn server_checks(
+    settings: &TlsSettings<'_>,
+    provider: Arc<CryptoProvider>,
+) -> Result<(ConfigBuilder<ClientConfig, WantsClientCert>, Trust), Error> {
+    // Never the process-wide provider: an application may have set another, or none.
+    let builder = ClientConfig::builder_with_provider(provider.clone())
+        .with_safe_default_protocol_versions()
+        .map_err(|error| tls(format!("no TLS version can be used: {error}")))?;
+    if settings.accept_any_certificate {
+        // A CA file named all the same is read: a typing error in it should not wait for the day checks are switched on.
+        settings.ca_file.map(files::ca_certificates).transpose()?;
+        let verifier = Arc::new(AnyCertificate::new(&provider));
+        return Ok((builder.dangerous().with_custom_certificate_verifier(verifier), Trust::Anyone));
+    }
+    let (roots, trust) = match settings.ca_file {
+        Some(path) => (files::ca_certificates(path)?, Trust::CaFile(path.into())),
+        None => (system_roots()?, Trust::System),
+    };
+    let builder = if settings.accept_any_hostname {
+        let verifier = Arc::new(AnyHostname::new(roots, &provider));
+        builder.dangerous().with_custom_certificate_verifier(verifier)
+    } else {
+        builder.with_root_certificates(roots)
+    };
+    Ok((builder, trust))
+}
+
+/// The certificate authorities the operating system trusts.
+fn system_roots() -> Result<RootCertStore, Error> {
+    let loaded = rustls_native_certs::load_native_certs();
+    let mut roots = RootCertStore::empty();
+    // Systems carry the odd root that no modern parser takes; the others are as good as before.
+    let (added, _) = roots.add_parsable_certificates(loaded.certs);
+    if added > 0 {
+        return Ok(roots);
+    }
+    let reason = match loaded.errors.first() {
+        Some(error) => format!(" ({error})"),
+        None => String::new(),
+    };
+    Err(tls(format!(
+        "this system has no certificate authorities to trust{reason}: install its ca-certificates, or name your own with tlsCAFile"
+    )))
+}
+
+/// [`ErrorKind::Tls`].
+pub(super) fn tls(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Tls { message: message.into() })
+}
