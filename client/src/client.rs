@@ -1,5 +1,7 @@
 //! [`Client`]: the way in.
 
+use crate::command::operation;
+use crate::exec::Retry;
 use crate::host::{EventSink, Host, Settings};
 use crate::host_info::host_info;
 use crate::runtime::Runtime;
@@ -11,10 +13,16 @@ use quorate_core::error::{Error, Result};
 use quorate_core::handshake::{AppName, ClientMetadata};
 use quorate_core::options::{ClientOptions, TlsOptions};
 use quorate_core::sdam::TopologyDescription;
-use quorate_core::{ReadConcern, WriteConcern};
+use quorate_core::wire::Request;
+use quorate_core::{ReadConcern, ReadPreference, ReadPreferenceMode, WriteConcern};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// Driver sessions specification, "endSessions": "at most 10,000 a command".
+const MOST_SESSIONS_ENDED_AT_ONCE: usize = 10_000;
+/// A shutdown waits no longer than this for a server to hear of it.
+const END_SESSIONS_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A client of one deployment: standalone, replica set, sharded cluster or load balancer, whichever it finds.
 ///
@@ -136,6 +144,38 @@ impl<R: Runtime> Client<R> {
     /// Lists the names of the deployment's databases.
     pub fn list_database_names(&self) -> action::ListDatabases<'_, R, action::ListNames> {
         action::ListDatabases::new(self)
+    }
+
+    /// Ends the client for all its clones: tells a server that its sessions are done with, closes every connection, stops
+    /// every monitor. Operations under way and later ones fail with [`quorate_core::ErrorKind::Shutdown`].
+    ///
+    /// Dropping the last clone does the same without telling the server (whose sessions then end by themselves).
+    pub async fn shutdown(self) {
+        let ids = self.inner.host.lock().driver.drain_sessions();
+        // "endSessions ... best effort": what goes wrong goes unnoticed, and it must not keep anybody waiting.
+        for ids in ids.chunks(MOST_SESSIONS_ENDED_AT_ONCE) {
+            if self.topology().logical_session_timeout_minutes.is_none()
+                || self.end_sessions(ids).await.is_err()
+            {
+                break;
+            }
+        }
+        self.inner.host.shutdown();
+    }
+
+    async fn end_sessions(&self, ids: &[[u8; 16]]) -> Result<()> {
+        let mut request = Request::new();
+        let body = request.body().array("endSessions", |mut array| {
+            for (i, id) in ids.iter().enumerate() {
+                array = array.doc(&i.to_string(), |doc| doc.binary("id", 4, id));
+            }
+            array
+        });
+        body.str("$db", "admin").suspend();
+        let anywhere = ReadPreference::new(ReadPreferenceMode::PrimaryPreferred);
+        let mut operation = operation("endSessions", &Arc::from("admin"), anywhere.into(), Retry::None);
+        operation.timeout = Some(END_SESSIONS_TIMEOUT);
+        self.execute(operation, &mut request).await.map(drop)
     }
 
     pub(crate) fn host(&self) -> &Arc<Host<R>> {

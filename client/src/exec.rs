@@ -176,7 +176,9 @@ impl<R: Runtime> Run<'_, R> {
                 match begin {
                     Begin::Go(checkout) => {
                         let socket = state.unpark(checkout.connection);
-                        if let Some(socket) = socket.and_then(|mut socket| socket.is_usable(now).then_some(socket)) {
+                        if let Some(socket) =
+                            socket.and_then(|mut socket| socket.is_usable(now).then_some(socket))
+                        {
                             self.socket = Some(socket);
                             self.host.act(state);
                             return Poll::Ready(Ok((checkout, now)));

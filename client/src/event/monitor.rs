@@ -1,15 +1,17 @@
 //! Makes the events of one command.
 
 use super::command::{
-    CommandEvent, CommandFailedEvent, CommandStartedEvent, CommandSucceededEvent, ConnectionInfo, is_sensitive,
+    CommandEvent, CommandFailedEvent, CommandStartedEvent, CommandSucceededEvent, ConnectionInfo,
+    is_sensitive,
 };
 use crate::host::{EventSink, Socket};
 use crate::runtime::Runtime;
 use bson::{Bson, Document};
+use quorate_core::Instant;
 use quorate_core::driver::{Checkout, Decision, Role};
 use quorate_core::raw::RawDoc;
+use quorate_core::reply::ReplySummary;
 use quorate_core::wire::{OwnedMessage, Request};
-use quorate_core::{Error, Instant, reply};
 
 /// Tells of one attempt at a command. Does nothing while nobody listens.
 pub(crate) struct CommandMonitor<'a> {
@@ -60,42 +62,40 @@ impl<'a> CommandMonitor<'a> {
     pub(crate) fn ended(&mut self, now: Instant, reply: Option<&OwnedMessage>, decision: &Decision) {
         let (Some(handler), Some(sent)) = (&self.sink.command, self.sent.take()) else { return };
         let duration = now - sent.at;
-        let body = reply.map_or(RawDoc::EMPTY, OwnedMessage::body);
-        handler.handle(match (failure(body, reply.is_some()), decision) {
-            (None, Decision::Done) | (Some(Answer::Succeeded), _) => {
-                CommandEvent::Succeeded(CommandSucceededEvent::new(
-                    duration,
-                    if is_sensitive(self.name) { Document::new() } else { document(body) },
-                    self.name.to_owned(),
-                    sent.request_id,
-                    sent.connection,
-                    sent.service_id,
-                ))
-            }
-            (Some(Answer::Failed(error)), _) | (None, Decision::Again(error) | Decision::Fail(error)) => {
+        let answered = reply.and_then(|reply| ReplySummary::parse(reply.body()).ok());
+        let reply = reply.filter(|_| answered.is_some_and(|summary| summary.ok));
+        let (name, connection) = (self.name.to_owned(), sent.connection);
+        // `ok: 1` is a success, whatever a write concern error in it makes the driver do; so is a write sent that asked for
+        // no reply ("the server's response is faked").
+        let event = match (reply, decision) {
+            (None, Decision::Again(error) | Decision::Fail(error)) => {
                 CommandEvent::Failed(CommandFailedEvent::new(
                     duration,
-                    self.name.to_owned(),
+                    name,
                     error.clone(),
                     sent.request_id,
-                    sent.connection,
+                    connection,
                     sent.service_id,
                 ))
             }
-        });
+            (reply, _) => {
+                let reply = match reply {
+                    _ if is_sensitive(self.name) => Document::new(),
+                    Some(reply) => document(reply.body()),
+                    None => bson::doc! { "ok": 1 },
+                };
+                CommandEvent::Succeeded(CommandSucceededEvent::new(
+                    duration,
+                    reply,
+                    name,
+                    sent.request_id,
+                    connection,
+                    sent.service_id,
+                ))
+            }
+        };
+        handler.handle(event);
     }
-}
-
-/// What a reply says of its command.
-enum Answer<'e> {
-    Succeeded,
-    Failed(&'e Error),
-}
-
-/// Whether the command as such succeeded: `ok: 1` does, whatever a retry decision makes of a write concern error in it.
-fn failure(body: RawDoc<'_>, replied: bool) -> Option<Answer<'static>> {
-    let summary = replied.then(|| reply::ReplySummary::parse(body).ok()).flatten()?;
-    summary.ok.then_some(Answer::Succeeded)
 }
 
 fn document(raw: RawDoc<'_>) -> Document {

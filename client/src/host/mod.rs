@@ -67,12 +67,8 @@ struct After<R: Runtime> {
 impl<R: Runtime> Host<R> {
     /// A host whose driver has just been made; starts its background task.
     pub(crate) fn start(runtime: R, settings: Settings, events: EventSink, driver: Driver) -> Arc<Self> {
-        let state = State {
-            driver,
-            parked: IdMap::default(),
-            controls: IdMap::default(),
-            wakers: IdMap::default(),
-        };
+        let state =
+            State { driver, parked: IdMap::default(), controls: IdMap::default(), wakers: IdMap::default() };
         let host =
             Arc::new(Host { runtime, settings, events, state: Mutex::new(state), timer: Default::default() });
         host.runtime.spawn(background::keep_time(host.clone()));
@@ -110,8 +106,13 @@ impl<R: Runtime> Host<R> {
             drop(state);
             return self.timer.arm(deadline);
         }
-        let mut after =
-            After { closed: Vec::new(), woken: Vec::new(), stopped: Vec::new(), opened: Vec::new(), events: Vec::new() };
+        let mut after = After {
+            closed: Vec::new(),
+            woken: Vec::new(),
+            stopped: Vec::new(),
+            opened: Vec::new(),
+            events: Vec::new(),
+        };
         while let Some(output) = state.driver.poll_output() {
             state.note(output, &mut after);
         }

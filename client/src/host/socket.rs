@@ -15,8 +15,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 /// A byte stream, encrypted or not.
-pub(super) type Transport<R> =
-    Either<<R as Runtime>::Stream, Box<TlsStream<<R as Runtime>::Stream>>>;
+pub(super) type Transport<R> = Either<<R as Runtime>::Stream, Box<TlsStream<<R as Runtime>::Stream>>>;
 
 /// A socket with its machine. Whoever owns the value drives it.
 pub(crate) struct Socket<R: Runtime> {
@@ -156,7 +155,9 @@ impl<R: Runtime> Socket<R> {
                 break;
             };
             match ready!(Pin::new(&mut self.stream).poll_write(cx, bytes)) {
-                Ok(0) => return Poll::Ready(Err(Error::io(IoErrorKind::Closed, "the server takes no more bytes"))),
+                Ok(0) => {
+                    return Poll::Ready(Err(Error::io(IoErrorKind::Closed, "the server takes no more bytes")));
+                }
                 Ok(wrote) => *count += wrote,
                 Err(error) => return Poll::Ready(Err(io_error(&error, "writing"))),
             }

@@ -2,12 +2,12 @@
 
 use super::server::Server;
 use super::{ConnectionId, Driver, Output, Role, ServerId};
+use crate::HelloReply;
 use crate::error::{Error, ErrorKind};
 use crate::event::Event;
 use crate::event::sdam::{
     SdamEvent, ServerHeartbeatFailedEvent, ServerHeartbeatStartedEvent, ServerHeartbeatSucceededEvent,
 };
-use crate::HelloReply;
 use crate::monitor::{Heartbeat, HelloFacts, MonitorOutput, RttOutput};
 use crate::pool::PoolOutput;
 use crate::sdam::{ServerDescription, TopologyOutput};
@@ -66,7 +66,9 @@ impl Driver {
         more_to_come: bool,
     ) {
         self.gossip(hello);
-        let Some(watch) = self.servers.get_mut(connection.server).and_then(|s| s.watch.as_mut()) else { return };
+        let Some(watch) = self.servers.get_mut(connection.server).and_then(|s| s.watch.as_mut()) else {
+            return;
+        };
         let facts = HelloFacts { topology_version: hello.topology_version, hello_ok: hello.hello_ok };
         match connection.role {
             Role::Monitor(number) if number == watch.monitor_connections => {
@@ -84,11 +86,8 @@ impl Driver {
     /// reported by [`Driver::finish`].)
     pub fn handle_failed(&mut self, now: Instant, connection: ConnectionId, error: Error) {
         let Some(server) = self.servers.get_mut(connection.server) else { return };
-        let error = if error.server_address().is_some() {
-            error
-        } else {
-            error.with_server(server.address.clone())
-        };
+        let error =
+            if error.server_address().is_some() { error } else { error.with_server(server.address.clone()) };
         match connection.role {
             Role::Pool(id) if server.pool.is_pending(id) => {
                 if let Some((address, mut app_error)) = self.app_error(connection, &error) {
@@ -120,7 +119,9 @@ impl Driver {
     }
 
     fn gossip(&mut self, hello: &HelloReply) {
-        if let Some(time) = hello.cluster_time.as_deref().and_then(|bytes| crate::raw::RawDoc::new(bytes).ok()) {
+        if let Some(time) =
+            hello.cluster_time.as_deref().and_then(|bytes| crate::raw::RawDoc::new(bytes).ok())
+        {
             self.cluster_time.advance(time);
         }
     }
@@ -240,7 +241,9 @@ impl Driver {
         let Some(id) = self.servers.id_of(address) else { return };
         let Some(server) = self.servers.get_mut(id) else { return };
         server.interrupted_because = match *error.kind {
-            ErrorKind::Interrupted { .. } | ErrorKind::StalePrimary { .. } => "a newer primary has replaced this server, which no longer answers",
+            ErrorKind::Interrupted { .. } | ErrorKind::StalePrimary { .. } => {
+                "a newer primary has replaced this server, which no longer answers"
+            }
             _ => "the server's monitor lost it",
         };
         match establishing {
