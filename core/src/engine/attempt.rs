@@ -88,7 +88,10 @@ impl Engine {
         let acknowledged = flight.operation.is_acknowledged();
         let begun = match self.links.get_mut(&connection) {
             // It failed after the driver had promised it to this operation.
-            Some(link) if link.failed.is_some() => Err(link.failed.clone().unwrap_or_else(gone)),
+            Some(link) if link.failed => {
+                self.driver.discard(now, &mut flight.operation);
+                return Next::Decided(Decision::Again(gone()));
+            }
             Some(link) => link
                 .connection
                 .begin_request(now, acknowledged, flight.operation.deadline())

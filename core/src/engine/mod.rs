@@ -158,8 +158,8 @@ struct Link {
     connection: Connection,
     /// The operation whose reply is owed, and the request's number.
     operation: Option<(OperationId, i32)>,
-    /// Why it is of no more use, if it failed while nobody used it.
-    failed: Option<Error>,
+    /// It is of no more use.
+    failed: bool,
 }
 
 impl Engine {
@@ -364,7 +364,7 @@ impl Engine {
             }
         };
         let machine = Connection::new(now, handshake, timeout, self.socket_timeout);
-        self.links.insert(connection, Link { connection: machine, operation: None, failed: None });
+        self.links.insert(connection, Link { connection: machine, operation: None, failed: false });
         self.queue.push_back(Told::Open { connection, address });
     }
 
@@ -386,16 +386,13 @@ impl Engine {
                     }
                 }
                 Some(ConnectionOutput::Reply(_)) => self.replied(now, id),
-                Some(ConnectionOutput::Failed(error)) => match link.operation.take() {
-                    Some((operation, _)) => {
-                        link.failed = Some(error.clone());
-                        self.attempt_failed(now, operation, error);
+                Some(ConnectionOutput::Failed(error)) => {
+                    link.failed = true;
+                    match link.operation.take() {
+                        Some((operation, _)) => self.attempt_failed(now, operation, error),
+                        None => self.driver.handle_failed(now, id, error),
                     }
-                    None => {
-                        link.failed = Some(error.clone());
-                        self.driver.handle_failed(now, id, error);
-                    }
-                },
+                }
             }
         }
     }
