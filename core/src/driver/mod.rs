@@ -154,6 +154,8 @@ impl Driver {
         self.expire_waiters(now);
         self.servers.mark_due(now);
         self.pump(now);
+        // Nothing may have been due: a connection was taken out of its pool, and its idle deadline with it.
+        self.next_deadline = self.servers.poll_timeout();
     }
 
     /// The deployment as last seen. The same `Arc` until something changes.
