@@ -25,6 +25,9 @@ const LONGEST_GRACE: Duration = Duration::from_secs(5);
 impl Driver {
     /// A connection that [`Output::Connect`] asked for is open and its handshake done. `round_trip` is how long its hello
     /// took, without opening and authenticating.
+    ///
+    /// Its cluster time is not taken over, nor that of any other hello: it may come from another replica set that answers under
+    /// this one's name (driver sessions specification, "Do not gossip on SDAM commands").
     pub fn handle_established(
         &mut self,
         now: Instant,
@@ -32,7 +35,6 @@ impl Driver {
         hello: &HelloReply,
         round_trip: Duration,
     ) {
-        self.gossip(hello);
         let Some(server) = self.servers.get_mut(connection.server) else { return };
         let facts = HelloFacts { topology_version: hello.topology_version, hello_ok: hello.hello_ok };
         match connection.role {
@@ -65,7 +67,6 @@ impl Driver {
         hello: &HelloReply,
         more_to_come: bool,
     ) {
-        self.gossip(hello);
         let Some(watch) = self.servers.get_mut(connection.server).and_then(|s| s.watch.as_mut()) else { return };
         let facts = HelloFacts { topology_version: hello.topology_version, hello_ok: hello.hello_ok };
         match connection.role {
@@ -117,12 +118,6 @@ impl Driver {
         }
         self.servers.mark(connection.server);
         self.pump(now);
-    }
-
-    fn gossip(&mut self, hello: &HelloReply) {
-        if let Some(time) = hello.cluster_time.as_deref().and_then(|bytes| crate::raw::RawDoc::new(bytes).ok()) {
-            self.cluster_time.advance(time);
-        }
     }
 
     /// Carries what the machines have to say to one another until all are quiet: the topology's outputs first, as a
