@@ -71,10 +71,18 @@ impl Driver {
         let facts = HelloFacts { topology_version: hello.topology_version, hello_ok: hello.hello_ok };
         match connection.role {
             Role::Monitor(number) if number == watch.monitor_connections => {
-                watch.reply = Some(hello.clone());
-                watch.monitor.handle_reply(now, facts, more_to_come);
+                match hello.error() {
+                    Some(error) => watch.monitor.handle_failed(now, error),
+                    None => {
+                        watch.reply = Some(hello.clone());
+                        watch.monitor.handle_reply(now, facts, more_to_come);
+                    }
+                }
             }
-            Role::Rtt(number) if number == watch.rtt_connections => watch.rtt.handle_reply(now, facts),
+            Role::Rtt(number) if number == watch.rtt_connections => match hello.error() {
+                Some(_) => watch.rtt.handle_failed(now),
+                None => watch.rtt.handle_reply(now, facts),
+            },
             _ => return,
         }
         self.servers.mark(connection.server);
