@@ -230,6 +230,9 @@ impl Driver {
     }
 
     fn interruption(&self, connection: ConnectionId, operation: &Operation) -> Error {
+        if self.closed {
+            return ErrorKind::Shutdown.into();
+        }
         let server = self.servers.get(connection.server);
         let why = server.map_or("the server left the deployment", |server| server.interrupted_because);
         let outcome = match operation.retry {

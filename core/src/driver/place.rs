@@ -245,7 +245,10 @@ impl Driver {
         }
         let nothing_sent =
             error.is_network() || matches!(*error.kind, ErrorKind::ConnectionPoolCleared { .. });
-        if !nothing_sent || self.closed {
+        if self.closed {
+            return self.fail(ticket, ErrorKind::Shutdown.into());
+        }
+        if !nothing_sent {
             return self.fail(ticket, error);
         }
         let Some(waiter) = self.waiters.waiting.get_mut(&ticket) else { return };
