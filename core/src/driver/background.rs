@@ -2,14 +2,14 @@
 
 use super::server::Server;
 use super::{ConnectionId, Driver, Output, Role, ServerId};
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, IoErrorKind};
 use crate::event::Event;
 use crate::event::sdam::{
     SdamEvent, ServerHeartbeatFailedEvent, ServerHeartbeatStartedEvent, ServerHeartbeatSucceededEvent,
 };
 use crate::HelloReply;
 use crate::monitor::{Heartbeat, HelloFacts, MonitorOutput, RttOutput};
-use crate::pool::PoolOutput;
+use crate::pool::{PoolOutput, add_backpressure_labels};
 use crate::sdam::{ServerDescription, TopologyOutput};
 use crate::{Duration, Instant, ServerAddress};
 use alloc::sync::Arc;
@@ -100,6 +100,11 @@ impl Driver {
         };
         match connection.role {
             Role::Pool(id) if server.pool.is_pending(id) => {
+                let mut error = error;
+                // Where nothing listens nothing is overloaded: that server is marked Unknown at once.
+                if !matches!(&*error.kind, ErrorKind::Io(io) if io.kind == IoErrorKind::Connect) {
+                    add_backpressure_labels(&mut error, false);
+                }
                 if let Some((address, mut app_error)) = self.app_error(connection, &error) {
                     app_error.before_handshake = true;
                     self.topology.handle_app_error(now, &address, &app_error);
