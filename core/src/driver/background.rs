@@ -10,7 +10,7 @@ use crate::event::sdam::{
 use crate::HelloReply;
 use crate::monitor::{Heartbeat, HelloFacts, MonitorOutput, RttOutput};
 use crate::pool::{PoolOutput, add_backpressure_labels};
-use crate::sdam::{ServerDescription, TopologyOutput};
+use crate::sdam::{ServerDescription, ServerType, TopologyOutput};
 use crate::{Duration, Instant, ServerAddress};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -378,6 +378,10 @@ impl Driver {
             RttOutput::ProbeFailed => {
                 let because = "a newer primary has replaced this server, which no longer answers";
                 let cause = ErrorKind::Interrupted { message: because.into() };
+                // It has answered its monitor since: it is slow, not gone.
+                if server.description.server_type != ServerType::Unknown {
+                    return;
+                }
                 let address = server.address.clone();
                 self.topology.handle_hung(now, &address, cause.into());
             }
