@@ -117,7 +117,9 @@ impl Driver {
         let attempt = self.attempt(operation);
         match retry::decide(attempt, &error) {
             RetryDecision::Retry if !self.closed => {
-                if let Some(server) = self.servers.get(connection.server) {
+                if let Some(server) = self.servers.get(connection.server)
+                    && !operation.deprioritized.contains(&server.address)
+                {
                     operation.deprioritized.push(server.address.clone());
                 }
                 operation.first_error.get_or_insert(error.clone());
