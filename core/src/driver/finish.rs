@@ -175,7 +175,7 @@ impl Driver {
     }
 
     /// The connection is free again, or done for.
-    fn release(&mut self, now: Instant, connection: ConnectionId, reusable: bool) {
+    pub(super) fn release(&mut self, now: Instant, connection: ConnectionId, reusable: bool) {
         let Role::Pool(id) = connection.role else { return };
         let Some(server) = self.servers.get_mut(connection.server) else {
             self.outputs.push_back(super::Output::Close { connection });

@@ -348,7 +348,8 @@ impl Driver {
         // "If the server selected for a retry does not support retryable writes, raise the original error."
         let mixed = operation.txn_number.is_some() && !numbered;
         if let Some(first) = operation.first_error.take_if(|_| mixed) {
-            self.abandon(now, operation);
+            operation.stage = Stage::Idle;
+            self.release(now, connection, true);
             return self.give_up(now, operation, first);
         }
         let single = self.topology.description().topology_type == TopologyType::Single;
