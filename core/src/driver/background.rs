@@ -139,6 +139,7 @@ impl Driver {
         let mut moved = false;
         loop {
             if let Some(output) = self.topology.poll_output() {
+                moved = true;
                 self.topology_says(now, output);
             } else if let Some(id) = self.servers.next_marked() {
                 moved = true;
