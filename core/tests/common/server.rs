@@ -218,7 +218,9 @@ impl Server {
         if let Some(time) = self.hello_cluster_time {
             reply.insert("$clusterTime", doc! {"clusterTime": bson::Timestamp { time, increment: 0 }});
         }
-        reply.insert("ok", 1);
+        if !reply.contains_key("ok") {
+            reply.insert("ok", 1);
+        }
         reply
     }
 
