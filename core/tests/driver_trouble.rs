@@ -132,7 +132,8 @@ fn an_operation_ends_at_its_deadline_wherever_it_is() {
     world.change("a", |a| a.script.push_back(Answer::Silence));
     let began = world.now;
     let mut start = |world: &mut World, after| {
-        let find = Operation::new(SelectionCriteria::Writable, Retry::Read).with_deadline(Some(began + millis(after)));
+        let find = Operation::new(SelectionCriteria::Writable, Retry::Read)
+            .with_deadline(Some(began + millis(after)));
         world.start(find, doc! {"find": "c", "$db": "test"})
     };
     // On a connection, longer than any server selection; and behind it in the queue of its pool.
@@ -152,7 +153,10 @@ fn an_operation_ends_at_its_deadline_wherever_it_is() {
     let find = Operation::new(SelectionCriteria::Writable, Retry::Read).with_deadline(Some(deadline));
     let waiting = world.start(find, doc! {"find": "c", "$db": "test"});
     let error = world.finish(waiting, millis(1000)).unwrap_err();
-    assert!(matches!(&*error.kind, ErrorKind::Timeout { message } if message.contains("no primary")), "{error}");
+    assert!(
+        matches!(&*error.kind, ErrorKind::Timeout { message } if message.contains("no primary")),
+        "{error}"
+    );
     assert_eq!(world.now - began, millis(50));
 }
 

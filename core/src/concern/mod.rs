@@ -162,7 +162,11 @@ impl Acknowledgment {
 ///
 /// A `wtimeout` that runs out does not undo or fail the write; see [`crate::error::WriteConcernError`].
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
-#[cfg_attr(feature = "builders", derive(typed_builder::TypedBuilder), builder(field_defaults(default, setter(into))))]
+#[cfg_attr(
+    feature = "builders",
+    derive(typed_builder::TypedBuilder),
+    builder(field_defaults(default, setter(into)))
+)]
 pub struct WriteConcern {
     /// Who must acknowledge.
     pub w: Option<Acknowledgment>,

@@ -65,12 +65,7 @@ impl HandshakeOptions {
 }
 
 /// A hello as a message: `OP_QUERY` for servers that may not know better, else `OP_MSG`.
-fn encode(
-    out: &mut Vec<u8>,
-    request_id: i32,
-    flags: Flags,
-    hello: &HelloOptions<'_>,
-) -> Result<(), Error> {
+fn encode(out: &mut Vec<u8>, request_id: i32, flags: Flags, hello: &HelloOptions<'_>) -> Result<(), Error> {
     let sent = if hello.op_query {
         encode_op_query(out, request_id, "admin", |doc| write_hello(doc, hello))
     } else {

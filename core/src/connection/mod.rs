@@ -18,8 +18,8 @@ mod exchange;
 
 pub use exchange::HandshakeOptions;
 
-use crate::error::{Error, ErrorKind, IoErrorKind};
 use crate::HelloReply;
+use crate::error::{Error, ErrorKind, IoErrorKind};
 use crate::monitor::HelloRequest;
 use crate::wire::{Incoming, OwnedMessage, ReadBuffer};
 use crate::{Duration, Instant};
@@ -158,7 +158,9 @@ impl Connection {
     /// When to call [`Connection::handle_timeout`].
     pub const fn poll_timeout(&self) -> Option<Instant> {
         match self.state {
-            State::Opening { deadline } | State::Greeting { deadline, .. } | State::Busy { deadline, .. } => deadline,
+            State::Opening { deadline } | State::Greeting { deadline, .. } | State::Busy { deadline, .. } => {
+                deadline
+            }
             State::Ready | State::Failing(_) | State::Failed => None,
         }
     }
@@ -268,10 +270,8 @@ impl Connection {
                 false
             }
             _ => {
-                let error = format!(
-                    "a message nobody asked for: it answers request {}",
-                    message.header.response_to
-                );
+                let error =
+                    format!("a message nobody asked for: it answers request {}", message.header.response_to);
                 self.fail(Error::invalid_response(error));
                 false
             }

@@ -2,12 +2,12 @@
 
 use super::server::Server;
 use super::{ConnectionId, Driver, Output, Role, ServerId};
+use crate::HelloReply;
 use crate::error::{Error, ErrorKind, IoErrorKind};
 use crate::event::Event;
 use crate::event::sdam::{
     SdamEvent, ServerHeartbeatFailedEvent, ServerHeartbeatStartedEvent, ServerHeartbeatSucceededEvent,
 };
-use crate::HelloReply;
 use crate::monitor::{Heartbeat, HelloFacts, MonitorOutput, RttOutput};
 use crate::pool::{PoolOutput, add_backpressure_labels};
 use crate::sdam::{ServerDescription, ServerType, TopologyOutput};
@@ -67,18 +67,18 @@ impl Driver {
         hello: &HelloReply,
         more_to_come: bool,
     ) {
-        let Some(watch) = self.servers.get_mut(connection.server).and_then(|s| s.watch.as_mut()) else { return };
+        let Some(watch) = self.servers.get_mut(connection.server).and_then(|s| s.watch.as_mut()) else {
+            return;
+        };
         let facts = HelloFacts { topology_version: hello.topology_version, hello_ok: hello.hello_ok };
         match connection.role {
-            Role::Monitor(number) if number == watch.monitor_connections => {
-                match hello.error() {
-                    Some(error) => watch.monitor.handle_failed(now, error),
-                    None => {
-                        watch.reply = Some(hello.clone());
-                        watch.monitor.handle_reply(now, facts, more_to_come);
-                    }
+            Role::Monitor(number) if number == watch.monitor_connections => match hello.error() {
+                Some(error) => watch.monitor.handle_failed(now, error),
+                None => {
+                    watch.reply = Some(hello.clone());
+                    watch.monitor.handle_reply(now, facts, more_to_come);
                 }
-            }
+            },
             Role::Rtt(number) if number == watch.rtt_connections => match hello.error() {
                 Some(_) => watch.rtt.handle_failed(now),
                 None => watch.rtt.handle_reply(now, facts),
@@ -93,11 +93,8 @@ impl Driver {
     /// reported by [`Driver::finish`].)
     pub fn handle_failed(&mut self, now: Instant, connection: ConnectionId, error: Error) {
         let Some(server) = self.servers.get_mut(connection.server) else { return };
-        let error = if error.server_address().is_some() {
-            error
-        } else {
-            error.with_server(server.address.clone())
-        };
+        let error =
+            if error.server_address().is_some() { error } else { error.with_server(server.address.clone()) };
         match connection.role {
             Role::Pool(id) if server.pool.is_pending(id) => {
                 let mut error = error;
@@ -249,7 +246,9 @@ impl Driver {
         let Some(id) = self.servers.id_of(address) else { return };
         let Some(server) = self.servers.get_mut(id) else { return };
         server.interrupted_because = match *error.kind {
-            ErrorKind::Interrupted { .. } | ErrorKind::StalePrimary { .. } => "a newer primary has replaced this server, which no longer answers",
+            ErrorKind::Interrupted { .. } | ErrorKind::StalePrimary { .. } => {
+                "a newer primary has replaced this server, which no longer answers"
+            }
             _ => "the server's monitor lost it",
         };
         match establishing {

@@ -169,7 +169,9 @@ impl Driver {
     /// The operation has ended: its session goes back unless the caller keeps it.
     fn over(&mut self, now: Instant, operation: &mut Operation) {
         operation.txn_number = None;
-        if !operation.keep_session && let Some(session) = operation.session.take() {
+        if !operation.keep_session
+            && let Some(session) = operation.session.take()
+        {
             self.sessions.give_back(session, now, self.session_timeout);
         }
     }
@@ -223,7 +225,11 @@ impl Driver {
     }
 
     /// An error on a pool's connection, with what the topology must know to judge it.
-    pub(super) fn app_error(&self, connection: ConnectionId, error: &Error) -> Option<(ServerAddress, AppError)> {
+    pub(super) fn app_error(
+        &self,
+        connection: ConnectionId,
+        error: &Error,
+    ) -> Option<(ServerAddress, AppError)> {
         let Role::Pool(id) = connection.role else { return None };
         let server = self.servers.get(connection.server)?;
         let mut error = AppError::new(error.clone(), server.pool.generation_of(id).unwrap_or_default());

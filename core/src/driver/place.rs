@@ -94,9 +94,8 @@ impl Waiters {
     }
 
     fn tickets_for_server(&self) -> Vec<Ticket> {
-        let wants_server = |(ticket, waiter): (&Ticket, &Waiter)| {
-            matches!(waiter.state, Waiting::Server).then_some(*ticket)
-        };
+        let wants_server =
+            |(ticket, waiter): (&Ticket, &Waiter)| matches!(waiter.state, Waiting::Server).then_some(*ticket);
         self.waiting.iter().filter_map(wants_server).collect()
     }
 }
@@ -170,7 +169,11 @@ impl Driver {
     }
 
     /// A suitable server, by the rules of server selection; `None` when there is none yet.
-    fn pick(&mut self, criteria: &SelectionCriteria, avoid: &[ServerAddress]) -> Result<Option<ServerId>, Error> {
+    fn pick(
+        &mut self,
+        criteria: &SelectionCriteria,
+        avoid: &[ServerAddress],
+    ) -> Result<Option<ServerId>, Error> {
         let servers = &self.servers;
         let load = |index: u32| servers.load(index);
         let index = if avoid.is_empty() {
@@ -263,7 +266,13 @@ impl Driver {
     }
 
     /// The pool has found a connection for the waiter.
-    pub(super) fn connection_ready(&mut self, now: Instant, id: ServerId, token: OpToken, connection: PoolConnId) {
+    pub(super) fn connection_ready(
+        &mut self,
+        now: Instant,
+        id: ServerId,
+        token: OpToken,
+        connection: PoolConnId,
+    ) {
         let ticket = Ticket(token.0);
         if !self.waiters.waiting.contains_key(&ticket) {
             // Nobody waits for it any more.
@@ -287,7 +296,8 @@ impl Driver {
         let mut is_there = false;
         if let Some(server) = self.servers.get_mut(id) {
             server.operation_count = server.operation_count.saturating_sub(1);
-            is_there = server.pool.state() != PoolState::Closed && server.description.server_type.is_available();
+            is_there =
+                server.pool.state() != PoolState::Closed && server.description.server_type.is_available();
         }
         let nothing_sent = error.is_network()
             || matches!(*error.kind, ErrorKind::ConnectionPoolCleared { .. })
@@ -387,7 +397,8 @@ impl Driver {
             return self.give_up(now, operation, ErrorKind::Shutdown.into());
         };
         let description = server.description.clone();
-        let has_sessions = description.logical_session_timeout_minutes.is_some() || self.options.load_balanced;
+        let has_sessions =
+            description.logical_session_timeout_minutes.is_some() || self.options.load_balanced;
         if operation.acknowledged && has_sessions && operation.session.is_none() {
             operation.session = Some(self.sessions.take(now, self.session_timeout));
         }

@@ -47,7 +47,11 @@ impl Watch {
         if streaming == self.rtt.is_running() || self.rtt.is_probing() {
             return false;
         }
-        if streaming { self.rtt.start(now) } else { self.rtt.stop() }
+        if streaming {
+            self.rtt.start(now)
+        } else {
+            self.rtt.stop()
+        }
         true
     }
 }

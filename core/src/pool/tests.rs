@@ -241,7 +241,9 @@ fn a_cancelled_check_out_ends_its_events_with_the_reason_it_had() {
         outputs(&mut pool);
         assert!(pool.cancel(now, OpToken(1)));
         let out = outputs(&mut pool);
-        let [PoolOutput::Event(CmapEvent::ConnectionCheckoutFailed(event))] = &out[..] else { panic!("{out:?}") };
+        let [PoolOutput::Event(CmapEvent::ConnectionCheckoutFailed(event))] = &out[..] else {
+            panic!("{out:?}")
+        };
         assert_eq!((event.reason, event.duration), (expected, now - ms(0)));
     }
 }

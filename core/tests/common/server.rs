@@ -168,7 +168,14 @@ impl Server {
         commands
     }
 
-    fn hear_hello(&mut self, now: Instant, id: ConnectionId, answers: i32, command: &Document, exhaust: bool) {
+    fn hear_hello(
+        &mut self,
+        now: Instant,
+        id: ConnectionId,
+        answers: i32,
+        command: &Document,
+        exhaust: bool,
+    ) {
         assert!(!command.contains_key("$clusterTime"), "cluster time is not gossiped on SDAM commands");
         let Ok(version) = command.get_document("topologyVersion") else {
             let reply = self.hello_reply();
@@ -197,12 +204,8 @@ impl Server {
             let flags = if held.exhaust { Flags::MORE_TO_COME } else { Flags::NONE };
             self.say(id, held.answers, flags, &reply);
             if held.exhaust {
-                let next = Held {
-                    answers: self.request_id,
-                    counter: self.counter,
-                    until: now + held.every,
-                    ..held
-                };
+                let next =
+                    Held { answers: self.request_id, counter: self.counter, until: now + held.every, ..held };
                 self.held.insert(id, next);
             }
         }
