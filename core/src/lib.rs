@@ -11,6 +11,7 @@ mod cluster_time;
 pub mod concern;
 pub mod connection;
 pub mod driver;
+pub mod engine;
 pub mod error;
 pub mod event;
 pub mod handshake;

@@ -70,7 +70,7 @@ enum State {
     /// Nothing is owed by either side.
     Ready,
     /// A reply is owed.
-    Busy { request_id: i32, deadline: Option<Instant>, own_deadline: bool },
+    Busy { request_id: i32, deadline: Option<Instant>, own_deadline: bool, exhaust: bool },
     /// It failed, and nobody has heard of it yet.
     Failing(Error),
     /// It failed.
@@ -184,7 +184,7 @@ impl Connection {
             let late = self.socket_timeout.map(|timeout| now + timeout);
             let own_deadline = deadline.is_some_and(|own| late.is_none_or(|late| own <= late));
             let deadline = crate::time::earliest(deadline, late);
-            self.state = State::Busy { request_id, deadline, own_deadline };
+            self.state = State::Busy { request_id, deadline, own_deadline, exhaust: false };
         }
         Ok(request_id)
     }
@@ -195,13 +195,14 @@ impl Connection {
     /// As [`Connection::begin_request`].
     pub fn send_hello(&mut self, now: Instant, request: &HelloRequest) -> Result<(), Error> {
         let request_id = self.begin_request(now, true, None)?;
-        self.state = State::Busy { request_id, deadline: None, own_deadline: false };
+        let exhaust = request.exhaust;
+        self.state = State::Busy { request_id, deadline: None, own_deadline: false, exhaust };
         self.handshake.encode_hello(&mut self.transmit, request_id, request)
     }
 
-    /// Whether nothing is owed: it may go back to a pool.
-    pub const fn is_idle(&self) -> bool {
-        matches!(self.state, State::Ready)
+    /// Whether nothing is owed and nothing has come that nobody asked for: it may go back to a pool.
+    pub fn is_idle(&self) -> bool {
+        matches!(self.state, State::Ready) && self.buffer.is_empty()
     }
 
     /// What there is to do; `None` until more is handed in.
@@ -247,11 +248,15 @@ impl Connection {
             }
         };
         match self.state {
+            State::Busy { exhaust: false, .. } if message.more_to_come() => {
+                self.fail(Error::invalid_response("a reply says moreToCome, and nobody asked for more"));
+                false
+            }
             State::Busy { request_id, .. } if message.header.response_to == request_id => {
                 self.state = if message.more_to_come() {
                     // "Each reply of an exhaust stream answers the one before it."
                     let request_id = message.header.request_id;
-                    State::Busy { request_id, deadline: None, own_deadline: false }
+                    State::Busy { request_id, deadline: None, own_deadline: false, exhaust: true }
                 } else {
                     State::Ready
                 };

@@ -3,14 +3,14 @@
 use super::server::Server;
 use super::{ConnectionId, Driver, Output, Role, ServerId};
 use crate::HelloReply;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, IoErrorKind};
 use crate::event::Event;
 use crate::event::sdam::{
     SdamEvent, ServerHeartbeatFailedEvent, ServerHeartbeatStartedEvent, ServerHeartbeatSucceededEvent,
 };
 use crate::monitor::{Heartbeat, HelloFacts, MonitorOutput, RttOutput};
-use crate::pool::PoolOutput;
-use crate::sdam::{ServerDescription, TopologyOutput};
+use crate::pool::{PoolOutput, add_backpressure_labels};
+use crate::sdam::{ServerDescription, ServerType, TopologyOutput};
 use crate::{Duration, Instant, ServerAddress};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -25,6 +25,9 @@ const LONGEST_GRACE: Duration = Duration::from_secs(5);
 impl Driver {
     /// A connection that [`Output::Connect`] asked for is open and its handshake done. `round_trip` is how long its hello
     /// took, without opening and authenticating.
+    ///
+    /// Its cluster time is not taken over, nor that of any other hello: it may come from another replica set that answers under
+    /// this one's name (driver sessions specification, "Do not gossip on SDAM commands").
     pub fn handle_established(
         &mut self,
         now: Instant,
@@ -32,7 +35,6 @@ impl Driver {
         hello: &HelloReply,
         round_trip: Duration,
     ) {
-        self.gossip(hello);
         let Some(server) = self.servers.get_mut(connection.server) else { return };
         let facts = HelloFacts { topology_version: hello.topology_version, hello_ok: hello.hello_ok };
         match connection.role {
@@ -65,17 +67,22 @@ impl Driver {
         hello: &HelloReply,
         more_to_come: bool,
     ) {
-        self.gossip(hello);
         let Some(watch) = self.servers.get_mut(connection.server).and_then(|s| s.watch.as_mut()) else {
             return;
         };
         let facts = HelloFacts { topology_version: hello.topology_version, hello_ok: hello.hello_ok };
         match connection.role {
-            Role::Monitor(number) if number == watch.monitor_connections => {
-                watch.reply = Some(hello.clone());
-                watch.monitor.handle_reply(now, facts, more_to_come);
-            }
-            Role::Rtt(number) if number == watch.rtt_connections => watch.rtt.handle_reply(now, facts),
+            Role::Monitor(number) if number == watch.monitor_connections => match hello.error() {
+                Some(error) => watch.monitor.handle_failed(now, error),
+                None => {
+                    watch.reply = Some(hello.clone());
+                    watch.monitor.handle_reply(now, facts, more_to_come);
+                }
+            },
+            Role::Rtt(number) if number == watch.rtt_connections => match hello.error() {
+                Some(_) => watch.rtt.handle_failed(now),
+                None => watch.rtt.handle_reply(now, facts),
+            },
             _ => return,
         }
         self.servers.mark(connection.server);
@@ -90,6 +97,11 @@ impl Driver {
             if error.server_address().is_some() { error } else { error.with_server(server.address.clone()) };
         match connection.role {
             Role::Pool(id) if server.pool.is_pending(id) => {
+                let mut error = error;
+                // Where nothing listens nothing is overloaded: that server is marked Unknown at once.
+                if !matches!(&*error.kind, ErrorKind::Io(io) if io.kind == IoErrorKind::Connect) {
+                    add_backpressure_labels(&mut error, false);
+                }
                 if let Some((address, mut app_error)) = self.app_error(connection, &error) {
                     app_error.before_handshake = true;
                     self.topology.handle_app_error(now, &address, &app_error);
@@ -118,20 +130,13 @@ impl Driver {
         self.pump(now);
     }
 
-    fn gossip(&mut self, hello: &HelloReply) {
-        if let Some(time) =
-            hello.cluster_time.as_deref().and_then(|bytes| crate::raw::RawDoc::new(bytes).ok())
-        {
-            self.cluster_time.advance(time);
-        }
-    }
-
     /// Carries what the machines have to say to one another until all are quiet: the topology's outputs first, as a
     /// description is published before a pool is cleared, then one server after the other.
     pub(super) fn pump(&mut self, now: Instant) {
         let mut moved = false;
         loop {
             if let Some(output) = self.topology.poll_output() {
+                moved = true;
                 self.topology_says(now, output);
             } else if let Some(id) = self.servers.next_marked() {
                 moved = true;
@@ -373,6 +378,10 @@ impl Driver {
             RttOutput::ProbeFailed => {
                 let because = "a newer primary has replaced this server, which no longer answers";
                 let cause = ErrorKind::Interrupted { message: because.into() };
+                // It has answered its monitor since: it is slow, not gone.
+                if server.description.server_type != ServerType::Unknown {
+                    return;
+                }
                 let address = server.address.clone();
                 self.topology.handle_hung(now, &address, cause.into());
             }

@@ -117,7 +117,9 @@ impl Driver {
         let attempt = self.attempt(operation);
         match retry::decide(attempt, &error) {
             RetryDecision::Retry if !self.closed => {
-                if let Some(server) = self.servers.get(connection.server) {
+                if let Some(server) = self.servers.get(connection.server)
+                    && !operation.deprioritized.contains(&server.address)
+                {
                     operation.deprioritized.push(server.address.clone());
                 }
                 operation.first_error.get_or_insert(error.clone());
@@ -175,7 +177,7 @@ impl Driver {
     }
 
     /// The connection is free again, or done for.
-    fn release(&mut self, now: Instant, connection: ConnectionId, reusable: bool) {
+    pub(super) fn release(&mut self, now: Instant, connection: ConnectionId, reusable: bool) {
         let Role::Pool(id) = connection.role else { return };
         let Some(server) = self.servers.get_mut(connection.server) else {
             self.outputs.push_back(super::Output::Close { connection });
@@ -236,6 +238,9 @@ impl Driver {
     }
 
     fn interruption(&self, connection: ConnectionId, operation: &Operation) -> Error {
+        if self.closed {
+            return ErrorKind::Shutdown.into();
+        }
         let server = self.servers.get(connection.server);
         let why = server.map_or("the server left the deployment", |server| server.interrupted_because);
         let outcome = match operation.retry {

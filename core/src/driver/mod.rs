@@ -37,7 +37,7 @@ pub use settings::{DriverOptions, EventMask};
 
 use crate::event::Event;
 use crate::monitor::HelloRequest;
-use crate::pool::PoolConnId;
+use crate::pool::{PoolConnId, PoolCounts};
 use crate::sdam::{Topology, TopologyDescription};
 use crate::selection::{CandidateCache, Snapshot};
 use crate::session::{ServerSession, SessionPool};
@@ -154,6 +154,8 @@ impl Driver {
         self.expire_waiters(now);
         self.servers.mark_due(now);
         self.pump(now);
+        // Nothing may have been due: a connection was taken out of its pool, and its idle deadline with it.
+        self.next_deadline = self.servers.poll_timeout();
     }
 
     /// The deployment as last seen. The same `Arc` until something changes.
@@ -164,6 +166,21 @@ impl Driver {
     /// The newest cluster time seen.
     pub const fn cluster_time(&self) -> &ClusterTime {
         &self.cluster_time
+    }
+
+    /// Operations that have selected that server and are not over ("operationCount"); `None` for one not in the topology.
+    pub fn operation_count(&self, server: &ServerAddress) -> Option<u32> {
+        self.servers.get(self.servers.id_of(server)?).map(|server| server.operation_count)
+    }
+
+    /// Connections and check-outs of that server's pool; `None` for one not in the topology.
+    pub fn pool_counts(&self, server: &ServerAddress) -> Option<PoolCounts> {
+        self.servers.get(self.servers.id_of(server)?).map(|server| server.pool.counts())
+    }
+
+    /// Operations that wait for a server or a connection, or have not been told yet that the wait is over.
+    pub fn waiting(&self) -> usize {
+        self.waiters.len()
     }
 
     /// What the driver was made with.

@@ -3,14 +3,21 @@
 use super::operation::{Stage, read_preference_to_send};
 use super::{Begin, Checkout, ConnectionId, Driver, Operation, Output, Role, ServerId, Ticket};
 use crate::error::{Error, ErrorKind};
-use crate::pool::{OpToken, PoolConnId};
+use crate::pool::{OpToken, PoolConnId, PoolState};
 use crate::retry::Retry;
-use crate::sdam::TopologyType;
+use crate::sdam::{TopologyType, state_change};
 use crate::selection::{self, SelectionCriteria};
-use crate::{Instant, ServerAddress};
+use crate::{Duration, Instant, ServerAddress};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::vec::Vec;
+
+/// How often an operation may be turned away by a server that is there before it fails.
+const MOST_DENIALS: u32 = 5;
+/// `BASE_BACKOFF` (client backpressure specification).
+const BASE_BACKOFF: Duration = Duration::from_millis(100);
+/// `MAX_BACKOFF`.
+const MAX_BACKOFF: Duration = Duration::from_secs(10);
 
 /// The operations that wait.
 #[derive(Debug, Default)]
@@ -23,9 +30,12 @@ pub(super) struct Waiters {
 #[derive(Debug)]
 struct Waiter {
     began: Instant,
+    /// When it stops waiting for a server: `serverSelectionTimeoutMS`, or the operation's own deadline.
     deadline: Instant,
-    /// Whether [`Waiter::deadline`] is the operation's own rather than `serverSelectionTimeoutMS`.
-    own_deadline: bool,
+    /// The operation's own deadline.
+    own_deadline: Option<Instant>,
+    /// How often it was turned away by a pool whose server is there all the same.
+    denials: u32,
     criteria: SelectionCriteria,
     deprioritized: Vec<ServerAddress>,
     state: Waiting,
@@ -35,6 +45,8 @@ struct Waiter {
 enum Waiting {
     /// No suitable server yet.
     Server,
+    /// Turned away by a server that is overloaded, and to look again at that moment.
+    Backoff(Instant, Error),
     /// In the queue of that server's pool.
     Connection(ServerId),
     /// It has a connection; nobody has fetched it yet.
@@ -47,15 +59,30 @@ impl Waiters {
     fn add(&mut self, waiter: Waiter) -> Ticket {
         self.next += 1;
         let ticket = Ticket(self.next);
-        self.deadlines.insert((waiter.deadline, ticket));
+        self.deadlines.extend(waiter.due().map(|due| (due, ticket)));
         self.waiting.insert(ticket, waiter);
         ticket
     }
 
     fn remove(&mut self, ticket: Ticket) -> Option<Waiter> {
         let waiter = self.waiting.remove(&ticket)?;
-        self.deadlines.remove(&(waiter.deadline, ticket));
+        if let Some(due) = waiter.due() {
+            self.deadlines.remove(&(due, ticket));
+        }
         Some(waiter)
+    }
+
+    fn set(&mut self, ticket: Ticket, state: Waiting) {
+        let Some(waiter) = self.waiting.get_mut(&ticket) else { return };
+        if let Some(due) = waiter.due() {
+            self.deadlines.remove(&(due, ticket));
+        }
+        waiter.state = state;
+        self.deadlines.extend(waiter.due().map(|due| (due, ticket)));
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.waiting.len()
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
@@ -70,6 +97,22 @@ impl Waiters {
         let wants_server =
             |(ticket, waiter): (&Ticket, &Waiter)| matches!(waiter.state, Waiting::Server).then_some(*ticket);
         self.waiting.iter().filter_map(wants_server).collect()
+    }
+}
+
+impl Waiter {
+    /// When something is due. Once it has found a server it is bounded by the pool (`waitQueueTimeoutMS`, the operation's own
+    /// deadline) and by the connection's own time-out.
+    fn due(&self) -> Option<Instant> {
+        match self.state {
+            Waiting::Server => Some(self.deadline),
+            Waiting::Backoff(until, _) => Some(until.min(self.deadline)),
+            Waiting::Connection(_) | Waiting::Ready(..) | Waiting::Failed(_) => None,
+        }
+    }
+
+    const fn is_over(&self) -> bool {
+        matches!(self.state, Waiting::Ready(..) | Waiting::Failed(_))
     }
 }
 
@@ -106,13 +149,20 @@ impl Driver {
         let Stage::Waiting(ticket) = operation.stage else {
             return self.begin(now, operation);
         };
-        let still_waits = |waiter: &Waiter| matches!(waiter.state, Waiting::Server | Waiting::Connection(_));
-        if self.waiters.waiting.get(&ticket).is_some_and(still_waits) {
+        if self.waiters.waiting.get(&ticket).is_some_and(|waiter| !waiter.is_over()) {
             return Begin::Wait(ticket);
         }
         operation.stage = Stage::Idle;
         match self.waiters.remove(ticket).map(|waiter| waiter.state) {
-            Some(Waiting::Ready(server, connection)) => self.go(now, operation, server, connection),
+            Some(Waiting::Ready(id, connection)) => {
+                if self.servers.get(id).is_some_and(|server| !server.pool.is_stale(connection)) {
+                    return self.go(now, operation, id, connection);
+                }
+                // Its pool was cleared, or the server left, before it was fetched: nothing was sent, so it is placed anew.
+                self.release(now, ConnectionId { server: id, role: Role::Pool(connection) }, false);
+                operation.attempts = operation.attempts.saturating_sub(1);
+                self.begin(now, operation)
+            }
             Some(Waiting::Failed(error)) => self.give_up(now, operation, error),
             _ => self.give_up(now, operation, ErrorKind::Shutdown.into()),
         }
@@ -154,7 +204,7 @@ impl Driver {
     }
 
     fn queue_for_connection(&mut self, now: Instant, ticket: Ticket, id: ServerId) {
-        let own = self.waiters.waiting.get(&ticket).filter(|w| w.own_deadline).map(|w| w.deadline);
+        let own = self.waiters.waiting.get(&ticket).and_then(|waiter| waiter.own_deadline);
         if let Some(server) = self.servers.get_mut(id) {
             server.pool.check_out(now, OpToken(ticket.0), own);
             self.servers.mark(id);
@@ -167,7 +217,8 @@ impl Driver {
         let ticket = self.waiters.add(Waiter {
             began: now,
             deadline,
-            own_deadline: operation.deadline.is_some_and(|own| own <= selection),
+            own_deadline: operation.deadline,
+            denials: 0,
             criteria: operation.criteria.clone(),
             deprioritized: operation.deprioritized.clone(),
             state,
@@ -192,7 +243,7 @@ impl Driver {
             match self.pick(&criteria, &avoid) {
                 Ok(None) => {}
                 Ok(Some(id)) => {
-                    self.set(ticket, Waiting::Connection(id));
+                    self.waiters.set(ticket, Waiting::Connection(id));
                     self.take_or_queue(now, ticket, id);
                 }
                 Err(error) => self.fail(ticket, error),
@@ -209,14 +260,8 @@ impl Driver {
         }
     }
 
-    fn set(&mut self, ticket: Ticket, state: Waiting) {
-        if let Some(waiter) = self.waiters.waiting.get_mut(&ticket) {
-            waiter.state = state;
-        }
-    }
-
     fn fail(&mut self, ticket: Ticket, error: Error) {
-        self.set(ticket, Waiting::Failed(error));
+        self.waiters.set(ticket, Waiting::Failed(error));
         self.outputs.push_back(Output::Wake { ticket });
     }
 
@@ -237,63 +282,81 @@ impl Driver {
             }
             return;
         }
-        self.set(ticket, Waiting::Ready(id, connection));
+        self.waiters.set(ticket, Waiting::Ready(id, connection));
         self.outputs.push_back(Output::Wake { ticket });
     }
 
-    /// The pool has none to give. Nothing was sent, so whatever the operation is, it may be placed anew: if the pool
-    /// was cleared or the connection could not be made, the server is no longer known, and selection waits for a better one.
+    /// The pool has none to give. Nothing was sent, so whatever the operation is, it may be placed anew.
+    ///
+    /// If the server is Unknown by now, at once: selection waits for a better one. A server that is there all the same
+    /// is overloaded (or was cleared for another reason, and not checked since): asking it again at once would be a loop, so
+    /// that waits as a command would that was refused for load (client backpressure specification, "Overload retry policy").
     pub(super) fn connection_denied(&mut self, now: Instant, id: ServerId, token: OpToken, error: Error) {
         let ticket = Ticket(token.0);
+        let mut is_there = false;
         if let Some(server) = self.servers.get_mut(id) {
             server.operation_count = server.operation_count.saturating_sub(1);
+            is_there =
+                server.pool.state() != PoolState::Closed && server.description.server_type.is_available();
         }
-        let nothing_sent =
-            error.is_network() || matches!(*error.kind, ErrorKind::ConnectionPoolCleared { .. });
-        if !nothing_sent || self.closed {
-            return self.fail(ticket, error);
+        let nothing_sent = error.is_network()
+            || matches!(*error.kind, ErrorKind::ConnectionPoolCleared { .. })
+            || state_change(&error).is_some();
+        if self.closed {
+            return self.fail(ticket, ErrorKind::Shutdown.into());
         }
         let Some(waiter) = self.waiters.waiting.get_mut(&ticket) else { return };
-        waiter.state = Waiting::Server;
-        if waiter.deadline > now {
-            self.request_checks(now);
-            self.servers.selection_due = true;
-        } else if let Some(waiter) = self.waiters.waiting.get(&ticket) {
-            let error = self.selection_timed_out(now, waiter);
-            self.fail(ticket, error);
+        if !nothing_sent || (is_there && waiter.denials >= MOST_DENIALS) {
+            return self.fail(ticket, error);
         }
+        if waiter.deadline <= now {
+            return self.selection_failed(now, ticket);
+        }
+        if is_there {
+            waiter.denials += 1;
+            let until = now + backoff(waiter.denials, self.rng.next_u64());
+            return self.waiters.set(ticket, Waiting::Backoff(until, error));
+        }
+        self.look_again(now, ticket);
+    }
+
+    /// Has the waiter look for a server as soon as the topology is quiet.
+    fn look_again(&mut self, now: Instant, ticket: Ticket) {
+        self.waiters.set(ticket, Waiting::Server);
+        self.request_checks(now);
+        self.servers.selection_due = true;
     }
 
     pub(super) fn expire_waiters(&mut self, now: Instant) {
-        while let Some(&(deadline, ticket)) = self.waiters.deadlines.first() {
-            if deadline > now {
+        while let Some(&(due, ticket)) = self.waiters.deadlines.first() {
+            if due > now {
                 return;
             }
-            self.waiters.deadlines.remove(&(deadline, ticket));
-            let Some(waiter) = self.waiters.waiting.get(&ticket) else { continue };
-            match waiter.state {
-                Waiting::Server => {
-                    let error = self.selection_timed_out(now, waiter);
+            match self.waiters.waiting.get(&ticket) {
+                Some(Waiter { state: Waiting::Backoff(_, error), deadline, .. }) if *deadline <= now => {
+                    let error = error.clone();
                     self.fail(ticket, error);
                 }
-                Waiting::Connection(id) if waiter.own_deadline => {
-                    if let Some(server) = self.servers.get_mut(id) {
-                        server.pool.cancel(now, OpToken(ticket.0));
-                        server.operation_count = server.operation_count.saturating_sub(1);
-                        self.servers.mark(id);
-                    }
-                    self.fail(ticket, deadline_passed("waiting for a connection"));
+                Some(Waiter { state: Waiting::Backoff(..), .. }) => self.look_again(now, ticket),
+                Some(_) => self.selection_failed(now, ticket),
+                None => {
+                    self.waiters.deadlines.remove(&(due, ticket));
                 }
-                // Having found a server, it is bounded by waitQueueTimeoutMS and by the connection's own time-out.
-                Waiting::Connection(_) | Waiting::Ready(..) | Waiting::Failed(_) => {}
             }
+        }
+    }
+
+    fn selection_failed(&mut self, now: Instant, ticket: Ticket) {
+        if let Some(waiter) = self.waiters.waiting.get(&ticket) {
+            let error = self.selection_timed_out(now, waiter);
+            self.fail(ticket, error);
         }
     }
 
     fn selection_timed_out(&self, now: Instant, waiter: &Waiter) -> Error {
         let waited = now - waiter.began;
         let topology = self.topology.description();
-        if waiter.own_deadline {
+        if waiter.own_deadline.is_some_and(|own| own <= waiter.deadline) {
             let state = selection::describe(topology, &waiter.criteria);
             return deadline_passed(&format!("waiting {waited:?} for a server: {state}"));
         }
@@ -303,12 +366,7 @@ impl Driver {
     pub(super) fn fail_all_waiters(&mut self) {
         let waiting: Vec<Ticket> = self.waiters.waiting.keys().copied().collect();
         for ticket in waiting {
-            let unfinished = self
-                .waiters
-                .waiting
-                .get(&ticket)
-                .is_some_and(|w| matches!(w.state, Waiting::Server | Waiting::Connection(_)));
-            if unfinished {
+            if self.waiters.waiting.get(&ticket).is_some_and(|waiter| !waiter.is_over()) {
                 self.fail(ticket, ErrorKind::Shutdown.into());
             }
         }
@@ -318,12 +376,13 @@ impl Driver {
     pub(super) fn stop_waiting(&mut self, now: Instant, ticket: Ticket) {
         let Some(waiter) = self.waiters.remove(ticket) else { return };
         let (Waiting::Connection(id) | Waiting::Ready(id, _)) = waiter.state else { return };
+        if let Waiting::Ready(_, connection) = waiter.state {
+            self.release(now, ConnectionId { server: id, role: Role::Pool(connection) }, true);
+            return;
+        }
         let Some(server) = self.servers.get_mut(id) else { return };
         server.operation_count = server.operation_count.saturating_sub(1);
-        match waiter.state {
-            Waiting::Ready(_, connection) => server.pool.check_in(now, connection, true),
-            _ => server.pool.cancel(now, OpToken(ticket.0)),
-        };
+        server.pool.cancel(now, OpToken(ticket.0));
         self.servers.mark(id);
         self.pump(now);
     }
@@ -334,6 +393,7 @@ impl Driver {
         operation.stage = Stage::Running(connection);
         let Some(server) = self.servers.get_mut(id) else {
             operation.stage = Stage::Idle;
+            // `resume` and `check_out` have just seen it.
             return self.give_up(now, operation, ErrorKind::Shutdown.into());
         };
         let description = server.description.clone();
@@ -351,7 +411,8 @@ impl Driver {
         // "If the server selected for a retry does not support retryable writes, raise the original error."
         let mixed = operation.txn_number.is_some() && !numbered;
         if let Some(first) = operation.first_error.take_if(|_| mixed) {
-            self.abandon(now, operation);
+            operation.stage = Stage::Idle;
+            self.release(now, connection, true);
             return self.give_up(now, operation, first);
         }
         let single = self.topology.description().topology_type == TopologyType::Single;
@@ -364,6 +425,13 @@ impl Driver {
             server: description,
         })
     }
+}
+
+/// How long to wait after the `denial`-th time ("`jitter * min(MAX_BACKOFF, BASE_BACKOFF * 2^attempt)`"). Never nothing.
+fn backoff(denial: u32, chance: u64) -> Duration {
+    let most = BASE_BACKOFF.saturating_mul(1 << denial.min(16)).min(MAX_BACKOFF);
+    let nanos = (most.as_nanos().saturating_mul(u128::from(chance))) >> 64;
+    Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)).max(Duration::from_millis(1))
 }
 
 fn deadline_passed(doing: &str) -> Error {

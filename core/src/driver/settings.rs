@@ -3,7 +3,7 @@
 use crate::monitor::{MonitorOptions, ServerMonitoringMode};
 use crate::pool::PoolOptions;
 use crate::sdam::TopologyOptions;
-use crate::selection::ServerSelector;
+use crate::selection::{DEFAULT_LOCAL_THRESHOLD, ServerSelector};
 use crate::{Duration, ServerAddress};
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -74,6 +74,35 @@ impl core::fmt::Debug for DriverOptions {
 }
 
 impl DriverOptions {
+    /// The specifications' defaults, beginning with these servers.
+    pub fn new(seeds: Vec<ServerAddress>) -> Self {
+        let monitor = MonitorOptions::default();
+        let pool = PoolOptions::new(ServerAddress::default());
+        DriverOptions {
+            seeds,
+            direct_connection: false,
+            load_balanced: false,
+            replica_set: None,
+            heartbeat_frequency: monitor.heartbeat_frequency,
+            min_heartbeat_frequency: monitor.min_heartbeat_frequency,
+            connect_timeout: monitor.connect_timeout,
+            server_selection_timeout: Duration::from_secs(30),
+            local_threshold: DEFAULT_LOCAL_THRESHOLD,
+            server_monitoring_mode: monitor.mode,
+            is_faas: false,
+            max_pool_size: pool.max_pool_size,
+            min_pool_size: pool.min_pool_size,
+            max_connecting: pool.max_connecting,
+            max_idle_time: pool.max_idle_time,
+            wait_queue_timeout: pool.wait_queue_timeout,
+            retry_reads: true,
+            retry_writes: true,
+            interrupt_stale_primary: true,
+            server_selector: None,
+            events: EventMask::default(),
+        }
+    }
+
     pub(super) fn topology(&self) -> TopologyOptions {
         TopologyOptions {
             seeds: self.seeds.clone(),
