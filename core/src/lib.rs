@@ -7,6 +7,7 @@ extern crate alloc;
 extern crate std;
 
 mod address;
+pub mod backoff;
 mod cluster_time;
 pub mod concern;
 pub mod connection;
