@@ -22,6 +22,7 @@ pub mod pool;
 mod preference;
 pub mod raw;
 pub mod reply;
+pub mod resolver;
 pub mod retry;
 mod rng;
 pub mod sdam;
