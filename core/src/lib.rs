@@ -7,6 +7,7 @@ extern crate alloc;
 extern crate std;
 
 mod address;
+pub mod backoff;
 mod cluster_time;
 pub mod concern;
 pub mod connection;
@@ -22,6 +23,7 @@ pub mod pool;
 mod preference;
 pub mod raw;
 pub mod reply;
+pub mod resolver;
 pub mod retry;
 mod rng;
 pub mod sdam;

@@ -20,6 +20,7 @@ pub use parts::{Compressor, Socks5Proxy, UuidRepresentation};
 pub use srv::{MAX_TXT_LENGTH, verify_srv_host};
 pub use tls::{Tls, TlsOptions};
 
+pub(crate) use srv::choose_srv_hosts;
 pub(crate) use tls::CONFLICTS as TLS_CONFLICTS;
 pub(crate) use validate::{Conflict, is_srv_service_name};
 

@@ -51,7 +51,8 @@ impl ClientOptions {
                 ));
             }
         }
-        self.hosts = choose(records, self.srv_max_hosts.unwrap_or(0), rng);
+        let max = usize::try_from(self.srv_max_hosts.unwrap_or(0)).unwrap_or(usize::MAX);
+        self.hosts = choose_srv_hosts(records, max, rng);
         self.fill_credential_defaults();
         self.validate()
     }
@@ -64,10 +65,9 @@ impl ClientOptions {
     }
 }
 
-/// "Querying DNS": all records, or `max` of them by the front part of a Fisher-Yates shuffle.
-fn choose(records: &[ServerAddress], max: u32, rng: &mut Rng) -> Vec<ServerAddress> {
+/// "Querying DNS": all records, or `max` of them by the front part of a Fisher-Yates shuffle. A `max` of 0 means all.
+pub(crate) fn choose_srv_hosts(records: &[ServerAddress], max: usize, rng: &mut Rng) -> Vec<ServerAddress> {
     let mut hosts = records.to_vec();
-    let max = usize::try_from(max).unwrap_or(usize::MAX);
     if max > 0 && max < hosts.len() {
         for i in 0..max {
             let left = hosts.len().saturating_sub(i);
@@ -76,6 +76,24 @@ fn choose(records: &[ServerAddress], max: u32, rng: &mut Rng) -> Vec<ServerAddre
         hosts.truncate(max);
     }
     hosts
+}
+
+/// Names of one part that no registry gives away, so that a domain of such a name is somebody's own (RFC 6761 and 6762, ICANN's
+/// reservation of `internal`, and those that are in private use everywhere).
+const PRIVATE_DOMAINS: [&str; 9] =
+    ["test", "localhost", "invalid", "example", "local", "internal", "corp", "home", "mail"];
+
+/// Says what is wrong with a `srvAllowedHostsSuffix`: it must not be a domain in which anybody can have a name. Of those this knows
+/// the top-level ones. A host that carries the Public Suffix List should hold the option against it as well.
+pub(super) fn suffix_fault(suffix: &str) -> Option<&'static str> {
+    let suffix = suffix.trim_matches('.').to_lowercase();
+    if suffix.is_empty() {
+        Some("must not be empty")
+    } else if suffix.contains('.') || PRIVATE_DOMAINS.contains(&suffix.as_str()) {
+        None
+    } else {
+        Some("must have at least two parts: anybody can have a name in a top-level domain")
+    }
 }
 
 /// Whether an SRV record for `name` may lead to `host` ("Querying DNS"): both lie in the same domain, and a name of fewer than
@@ -129,6 +147,16 @@ mod tests {
         }
         assert!(verify_srv_host("a.b.c", Some(".mongodb.net"), "x.mongodb.net"));
         assert!(!verify_srv_host("a.b.c", Some(".mongodb.net"), "x.b.c"));
+    }
+
+    #[test]
+    fn a_suffix_is_somebodys_own_domain() {
+        for good in ["example.com", ".a.b.", "local", ".Internal"] {
+            assert_eq!(suffix_fault(good), None, "{good}");
+        }
+        for bad in ["", ".", "com", ".CC", "cc."] {
+            assert!(suffix_fault(bad).is_some(), "{bad}");
+        }
     }
 
     fn options(uri: &str) -> ClientOptions {

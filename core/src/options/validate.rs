@@ -103,6 +103,9 @@ impl ClientOptions {
                 return conflict("srvAllowedHostsSuffix", MESSAGE);
             }
         }
+        if let Some(fault) = self.srv_allowed_hosts_suffix.as_deref().and_then(super::srv::suffix_fault) {
+            return conflict("srvAllowedHostsSuffix", fault);
+        }
         if self.srv_max_hosts.is_some_and(|max| max > 0) {
             if self.repl_set_name.is_some() {
                 return conflict("srvMaxHosts", "cannot be positive with replicaSet");
