@@ -196,6 +196,7 @@ fn play(seed: u64) {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "how long to play is for whoever runs it to say")]
 fn whatever_happens_everything_ends_and_adds_up() {
     let seeds = std::env::var("QUORATE_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(60);
     for seed in 0..seeds {

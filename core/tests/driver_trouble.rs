@@ -131,7 +131,7 @@ fn an_operation_ends_at_its_deadline_wherever_it_is() {
     world.settle();
     world.change("a", |a| a.script.push_back(Answer::Silence));
     let began = world.now;
-    let mut start = |world: &mut World, after| {
+    let start = |world: &mut World, after| {
         let find = Operation::new(SelectionCriteria::Writable, Retry::Read)
             .with_deadline(Some(began + millis(after)));
         world.start(find, doc! {"find": "c", "$db": "test"})

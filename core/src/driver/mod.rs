@@ -15,8 +15,8 @@
 //! A call that comes too early, too late or twice is harmless: a deadline that has not passed does nothing, news of a
 //! connection that is gone is dropped.
 //!
-//! > Every connection that [`Output::Connect`] asked for gets exactly one [`Output::Close`] in the end, unless the host
-//! > has reported it failed first.
+//! > Every connection that [`Output::Connect`] asked for gets exactly one [`Output::Close`] in the end, also when the
+//! > host has reported it failed.
 //!
 //! # An operation
 //!
@@ -30,6 +30,7 @@ mod operation;
 mod place;
 mod server;
 mod settings;
+mod waiters;
 
 pub use ids::{ConnectionId, Role, ServerId, Ticket};
 pub use operation::{Begin, Checkout, Decision, Operation, Outcome};
@@ -46,8 +47,8 @@ use crate::{ClusterTime, Duration, Instant, Rng, ServerAddress};
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use place::Waiters;
 use server::Servers;
+use waiters::Waiters;
 
 /// What the host is to do.
 #[derive(Debug)]

@@ -1,120 +1,16 @@
 //! Finding a server and a connection for an operation, and waiting for them.
 
 use super::operation::{Stage, read_preference_to_send};
+use super::waiters::{MOST_DENIALS, Waiter, Waiting, backoff};
 use super::{Begin, Checkout, ConnectionId, Driver, Operation, Output, Role, ServerId, Ticket};
 use crate::error::{Error, ErrorKind};
 use crate::pool::{OpToken, PoolConnId, PoolState};
 use crate::retry::Retry;
 use crate::sdam::{TopologyType, state_change};
 use crate::selection::{self, SelectionCriteria};
-use crate::{Duration, Instant, ServerAddress};
-use alloc::collections::{BTreeMap, BTreeSet};
+use crate::{Instant, ServerAddress};
 use alloc::format;
 use alloc::vec::Vec;
-
-/// How often an operation may be turned away by a server that is there before it fails.
-const MOST_DENIALS: u32 = 5;
-/// `BASE_BACKOFF` (client backpressure specification).
-const BASE_BACKOFF: Duration = Duration::from_millis(100);
-/// `MAX_BACKOFF`.
-const MAX_BACKOFF: Duration = Duration::from_secs(10);
-
-/// The operations that wait.
-#[derive(Debug, Default)]
-pub(super) struct Waiters {
-    next: u64,
-    waiting: BTreeMap<Ticket, Waiter>,
-    deadlines: BTreeSet<(Instant, Ticket)>,
-}
-
-#[derive(Debug)]
-struct Waiter {
-    began: Instant,
-    /// When it stops waiting for a server: `serverSelectionTimeoutMS`, or the operation's own deadline.
-    deadline: Instant,
-    /// The operation's own deadline.
-    own_deadline: Option<Instant>,
-    /// How often it was turned away by a pool whose server is there all the same.
-    denials: u32,
-    criteria: SelectionCriteria,
-    deprioritized: Vec<ServerAddress>,
-    state: Waiting,
-}
-
-#[derive(Debug)]
-enum Waiting {
-    /// No suitable server yet.
-    Server,
-    /// Turned away by a server that is overloaded, and to look again at that moment.
-    Backoff(Instant, Error),
-    /// In the queue of that server's pool.
-    Connection(ServerId),
-    /// It has a connection; nobody has fetched it yet.
-    Ready(ServerId, PoolConnId),
-    /// It is over; nobody has heard of it yet.
-    Failed(Error),
-}
-
-impl Waiters {
-    fn add(&mut self, waiter: Waiter) -> Ticket {
-        self.next += 1;
-        let ticket = Ticket(self.next);
-        self.deadlines.extend(waiter.due().map(|due| (due, ticket)));
-        self.waiting.insert(ticket, waiter);
-        ticket
-    }
-
-    fn remove(&mut self, ticket: Ticket) -> Option<Waiter> {
-        let waiter = self.waiting.remove(&ticket)?;
-        if let Some(due) = waiter.due() {
-            self.deadlines.remove(&(due, ticket));
-        }
-        Some(waiter)
-    }
-
-    fn set(&mut self, ticket: Ticket, state: Waiting) {
-        let Some(waiter) = self.waiting.get_mut(&ticket) else { return };
-        if let Some(due) = waiter.due() {
-            self.deadlines.remove(&(due, ticket));
-        }
-        waiter.state = state;
-        self.deadlines.extend(waiter.due().map(|due| (due, ticket)));
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.waiting.len()
-    }
-
-    pub(super) fn deadline(&self) -> Option<Instant> {
-        self.deadlines.first().map(|(deadline, _)| *deadline)
-    }
-
-    pub(super) fn anybody_wants_a_server(&self) -> bool {
-        self.waiting.values().any(|waiter| matches!(waiter.state, Waiting::Server))
-    }
-
-    fn tickets_for_server(&self) -> Vec<Ticket> {
-        let wants_server =
-            |(ticket, waiter): (&Ticket, &Waiter)| matches!(waiter.state, Waiting::Server).then_some(*ticket);
-        self.waiting.iter().filter_map(wants_server).collect()
-    }
-}
-
-impl Waiter {
-    /// When something is due. Once it has found a server it is bounded by the pool (`waitQueueTimeoutMS`, the operation's own
-    /// deadline) and by the connection's own time-out.
-    fn due(&self) -> Option<Instant> {
-        match self.state {
-            Waiting::Server => Some(self.deadline),
-            Waiting::Backoff(until, _) => Some(until.min(self.deadline)),
-            Waiting::Connection(_) | Waiting::Ready(..) | Waiting::Failed(_) => None,
-        }
-    }
-
-    const fn is_over(&self) -> bool {
-        matches!(self.state, Waiting::Ready(..) | Waiting::Failed(_))
-    }
-}
 
 impl Driver {
     /// Begins an attempt at `operation`: its first, or the next after [`super::Decision::Again`].
@@ -425,13 +321,6 @@ impl Driver {
             server: description,
         })
     }
-}
-
-/// How long to wait after the `denial`-th time ("`jitter * min(MAX_BACKOFF, BASE_BACKOFF * 2^attempt)`"). Never nothing.
-fn backoff(denial: u32, chance: u64) -> Duration {
-    let most = BASE_BACKOFF.saturating_mul(1 << denial.min(16)).min(MAX_BACKOFF);
-    let nanos = (most.as_nanos().saturating_mul(u128::from(chance))) >> 64;
-    Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)).max(Duration::from_millis(1))
 }
 
 fn deadline_passed(doing: &str) -> Error {

@@ -2,7 +2,7 @@
 //!
 //! Every byte takes [`LATENCY`]; nothing else takes time. The same test always runs the same way.
 
-#![allow(dead_code, reason = "each test file uses its own part")]
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
 
 mod server;
 
