@@ -86,6 +86,23 @@ fn nothing_is_interrupted_that_answers_the_probe() {
 }
 
 #[test]
+fn nothing_is_interrupted_that_answers_its_monitor() {
+    let mut world = World::with_options(&NAMES, options());
+    world.settle();
+    world.change("a", |a| {
+        a.script.push_back(Answer::Silence);
+        a.deaf_to_probes = true;
+    });
+    let slow = world.find();
+    world.run_for(millis(10));
+    world.change("b", |b| b.become_primary(2));
+    world.run_for(millis(5));
+    world.change("a", |a| a.become_secondary());
+    world.run_for(millis(500));
+    assert!(!world.done.contains_key(&slow));
+}
+
+#[test]
 fn nothing_is_interrupted_with_the_option_off() {
     let mut options = options();
     options.interrupt_stale_primary = false;

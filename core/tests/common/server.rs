@@ -1,7 +1,7 @@
 //! A scripted server: hellos by themselves, everything else as told.
 
 use bson::{Document, doc, oid::ObjectId};
-use quorate_core::driver::ConnectionId;
+use quorate_core::driver::{ConnectionId, Role};
 use quorate_core::raw::RawDoc;
 use quorate_core::wire::{
     Flags, HEADER_LENGTH, Header, decode, decode_op_query, encode_op_msg, encode_op_reply, op_code,
@@ -55,6 +55,8 @@ pub struct Server {
     pub cluster_time: Option<u32>,
     /// Goes with each hello only.
     pub hello_cluster_time: Option<u32>,
+    /// Takes no notice of the connection that measures round trips.
+    pub deaf_to_probes: bool,
     pub said: Vec<(ConnectionId, Option<Vec<u8>>)>,
     pub hello: Document,
     counter: i64,
@@ -84,6 +86,7 @@ impl Server {
             script: VecDeque::new(),
             cluster_time: None,
             hello_cluster_time: None,
+            deaf_to_probes: false,
             said: Vec::new(),
             hello,
             counter: 1,
@@ -135,6 +138,9 @@ impl Server {
             && inbox.len() >= header.length as usize
         {
             let message: Vec<u8> = inbox.drain(..header.length as usize).collect();
+            if self.deaf_to_probes && matches!(id.role, Role::Rtt(_)) {
+                continue;
+            }
             if self.mode == Mode::Hang {
                 if header.op_code == op_code::OP_MSG {
                     let body = decode(&message).unwrap().body;
