@@ -298,11 +298,8 @@ pub(crate) fn decoded(request: &mut Request) -> Document {
     let (body, sequences) = request.body_and_sequences().unwrap();
     let mut document: Document = bson::deserialize_from_slice(body.as_bytes()).unwrap();
     for sequence in sequences {
-        let sequence = sequence.unwrap();
-        let documents = sequence.documents().map(|one| {
-            bson::deserialize_from_slice::<Document>(one.unwrap().as_bytes()).map(Bson::Document).unwrap()
-        });
-        document.insert(sequence.identifier, documents.collect::<Vec<_>>());
+        let one = |raw: RawDoc<'_>| bson::deserialize_from_slice::<Document>(raw.as_bytes()).unwrap();
+        document.insert(sequence.identifier, sequence.documents().map(one).collect::<Vec<_>>());
     }
     document
 }

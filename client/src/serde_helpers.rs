@@ -17,6 +17,14 @@ pub(crate) fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option
     }
 }
 
+/// A number as the 32-bit integer it is expected to be, where it fits.
+pub(crate) fn serialize_u32<S: Serializer>(value: u32, serializer: S) -> Result<S::Ok, S::Error> {
+    match i32::try_from(value) {
+        Ok(small) => serializer.serialize_i32(small),
+        Err(_) => serializer.serialize_i64(value.into()),
+    }
+}
+
 macro_rules! number_module {
     ($name:ident, $type:ty) => {
         pub(crate) mod $name {

@@ -90,7 +90,7 @@ impl TryFrom<u32> for CollationStrength {
 
 impl Serialize for CollationStrength {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_u32(u32::from(*self))
+        crate::serde_helpers::serialize_u32(u32::from(*self), serializer)
     }
 }
 

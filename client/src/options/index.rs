@@ -133,10 +133,11 @@ macro_rules! versions {
 
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.serialize_u32(match self {
+                let version = match self {
                     $($name::$variant => $number,)*
                     $name::Custom(version) => *version,
-                })
+                };
+                crate::serde_helpers::serialize_u32(version, serializer)
             }
         }
 
@@ -218,7 +219,7 @@ pub enum CommitQuorum {
 impl Serialize for CommitQuorum {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
-            CommitQuorum::Nodes(nodes) => serializer.serialize_u32(*nodes),
+            CommitQuorum::Nodes(nodes) => crate::serde_helpers::serialize_u32(*nodes, serializer),
             CommitQuorum::VotingMembers => serializer.serialize_str("votingMembers"),
             CommitQuorum::Majority => serializer.serialize_str("majority"),
             CommitQuorum::Custom(tag) => serializer.serialize_str(tag),
