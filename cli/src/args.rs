@@ -1,0 +1,270 @@
+//! What can be asked for on the command line.
+
+use clap::{ArgAction, Parser, Subcommand, ValueEnum};
+use std::fmt;
+use std::time::Duration;
+
+/// The operator's tool of Quorate, a MongoDB driver.
+#[derive(Debug, Parser)]
+#[command(name = "quorate", version)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Failover(Failover),
+}
+
+/// Write for ever through the driver while the primary goes away, and see what the application sees.
+///
+/// Without --uri: starts three real mongod of its own, breaks their primary on purpose, and checks afterwards that
+/// every acknowledged write is there and none was applied twice. With --uri: only writes to that deployment, watches, and
+/// checks at the end; it never breaks anything there.
+///
+/// Exit status: 0 when all is well; 1 when a write was lost, applied twice or hung; 2 when it could not be tried.
+#[derive(Clone, Debug, Parser)]
+pub(crate) struct Failover {
+    /// Write to this deployment until Ctrl-C or --seconds, instead of to a set of our own
+    #[arg(long, conflicts_with_all = ["faults", "rounds", "election_timeout_ms"])]
+    pub(crate) uri: Option<String>,
+
+    /// With --uri: end after so many seconds
+    #[arg(long, requires = "uri", value_name = "N")]
+    pub(crate) seconds: Option<u64>,
+
+    /// What happens to the primary; repeat it or separate by commas
+    #[arg(
+        long = "fault",
+        value_name = "FAULT",
+        value_delimiter = ',',
+        default_value = "stepdown,kill,stop",
+        hide_default_value = false
+    )]
+    pub(crate) faults: Vec<FaultArg>,
+
+    /// How often each fault happens
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) rounds: u32,
+
+    /// Write concern: majority, a number of members, or the name of a tag mode [on a set of our own, a mode is defined
+    /// under that name that wants two of three data centres]
+    #[arg(long, default_value = "majority", value_name = "W", value_parser = parse_w)]
+    pub(crate) w: W,
+
+    /// Whether the driver may send a write again
+    #[arg(long, default_value_t = true, action = ArgAction::Set, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    pub(crate) retry_writes: bool,
+
+    /// Pause between two writes
+    #[arg(long, default_value_t = 10, value_name = "N")]
+    pub(crate) pause_ms: u64,
+
+    /// The async runtime under the driver
+    #[arg(long, default_value = "tokio")]
+    pub(crate) runtime: RuntimeName,
+
+    /// One JSON object a line and round on standard output, instead of the table
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// How long the set's members miss a primary before they elect another; the default is the server's own
+    #[arg(long, default_value_t = 10_000, value_name = "N", value_parser = clap::value_parser!(u32).range(100..))]
+    pub(crate) election_timeout_ms: u32,
+}
+
+impl Failover {
+    pub(crate) fn pause(&self) -> Duration {
+        Duration::from_millis(self.pause_ms)
+    }
+
+    /// The faults in the order they were asked for, each once.
+    pub(crate) fn faults(&self) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        for fault in self.faults.iter().flat_map(|fault| fault.faults()) {
+            if !faults.contains(fault) {
+                faults.push(*fault);
+            }
+        }
+        faults
+    }
+}
+
+/// What may stand after `--fault`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FaultArg {
+    /// It is told to step down
+    Stepdown,
+    /// SIGKILL
+    Kill,
+    /// SIGSTOP: it hangs, its sockets stay open
+    Stop,
+    /// SIGTERM, and started again
+    Restart,
+    /// It is cut off from everybody, both ways and without a word
+    Partition,
+    /// One after the other
+    All,
+}
+
+impl FaultArg {
+    fn faults(self) -> &'static [Fault] {
+        match self {
+            FaultArg::Stepdown => &[Fault::Stepdown],
+            FaultArg::Kill => &[Fault::Kill],
+            FaultArg::Stop => &[Fault::Stop],
+            FaultArg::Restart => &[Fault::Restart],
+            FaultArg::Partition => &[Fault::Partition],
+            FaultArg::All => &Fault::ALL,
+        }
+    }
+}
+
+/// What happens to the primary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Fault {
+    Stepdown,
+    Kill,
+    Stop,
+    Restart,
+    Partition,
+}
+
+impl Fault {
+    const ALL: [Fault; 5] = [Fault::Stepdown, Fault::Kill, Fault::Stop, Fault::Restart, Fault::Partition];
+
+    /// The word for it on the command line and in reports.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Fault::Stepdown => "stepdown",
+            Fault::Kill => "kill",
+            Fault::Stop => "stop",
+            Fault::Restart => "restart",
+            Fault::Partition => "partition",
+        }
+    }
+}
+
+/// A write concern's `w`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum W {
+    Members(u32),
+    /// `majority` or the name of a mode of the set's configuration.
+    Mode(String),
+}
+
+impl W {
+    /// As commands and connection strings have it.
+    pub(crate) fn to_bson(&self) -> bson::Bson {
+        match self {
+            W::Members(n) => bson::Bson::Int32(i32::try_from(*n).unwrap_or(i32::MAX)),
+            W::Mode(name) => bson::Bson::String(name.clone()),
+        }
+    }
+
+    /// The name of a mode that a set of our own has to define.
+    pub(crate) fn custom_mode(&self) -> Option<&str> {
+        match self {
+            W::Mode(name) if name != "majority" => Some(name),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for W {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            W::Members(n) => write!(f, "{n}"),
+            W::Mode(name) => f.write_str(name),
+        }
+    }
+}
+
+fn parse_w(text: &str) -> Result<W, String> {
+    if text == "0" {
+        return Err("with w: 0 nothing is acknowledged, so nothing could be checked".into());
+    }
+    if text.is_empty() {
+        return Err("majority, a number of members, or the name of a tag mode".into());
+    }
+    if text.bytes().all(|b| b.is_ascii_digit()) {
+        return match text.parse() {
+            Ok(n) if n <= 50 => Ok(W::Members(n)),
+            _ => Err("a set has at most 50 members".into()),
+        };
+    }
+    Ok(W::Mode(text.into()))
+}
+
+/// The async runtime under the driver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RuntimeName {
+    Tokio,
+    Smol,
+}
+
+impl RuntimeName {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            RuntimeName::Tokio => "tokio",
+            RuntimeName::Smol => "smol",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Failover, String> {
+        let words = ["quorate", "failover"].into_iter().chain(line.split_whitespace());
+        let Command::Failover(args) = Args::try_parse_from(words).map_err(|e| e.to_string())?.command;
+        Ok(args)
+    }
+
+    #[test]
+    fn without_arguments_it_is_one_round_each_of_three_faults() {
+        let args = parse("").unwrap();
+        assert_eq!(args.faults(), [Fault::Stepdown, Fault::Kill, Fault::Stop]);
+        assert_eq!((args.rounds, args.election_timeout_ms, args.pause_ms), (1, 10_000, 10));
+        assert_eq!(args.w, W::Mode("majority".into()));
+        assert_eq!((args.runtime, args.retry_writes, args.json), (RuntimeName::Tokio, true, false));
+    }
+
+    #[test]
+    fn faults_repeat_split_and_do_not_double() {
+        let faults = |line| parse(line).unwrap().faults();
+        assert_eq!(faults("--fault kill --fault stop,kill"), [Fault::Kill, Fault::Stop]);
+        assert_eq!(faults("--fault all"), Fault::ALL);
+        assert_eq!(faults("--fault partition,all")[0], Fault::Partition);
+        assert!(parse("--fault fire").unwrap_err().contains("stepdown"));
+    }
+
+    #[test]
+    fn write_concerns() {
+        let w = |text: &str| parse(&format!("--w {text}")).map(|args| args.w);
+        assert_eq!(w("2").unwrap(), W::Members(2));
+        assert_eq!(w("eachDC").unwrap().custom_mode(), Some("eachDC"));
+        assert_eq!(w("majority").unwrap().custom_mode(), None);
+        assert!(w("0").is_err());
+        assert!(w("51").is_err());
+        assert!(w("99999999999999999999").is_err());
+    }
+
+    #[test]
+    fn retry_writes_takes_a_word() {
+        assert!(!parse("--retry-writes false").unwrap().retry_writes);
+        assert!(parse("--retry-writes").unwrap().retry_writes);
+        assert!(parse("--retry-writes maybe").is_err());
+    }
+
+    #[test]
+    fn nothing_is_broken_in_a_deployment_of_somebody_else() {
+        let error = parse("--uri mongodb://db --fault kill").unwrap_err();
+        assert!(error.contains("cannot be used with"), "{error}");
+        assert!(parse("--uri mongodb://db --rounds 2").is_err());
+        assert!(parse("--uri mongodb://db --seconds 5").is_ok());
+        assert!(parse("--seconds 5").is_err());
+    }
+}
