@@ -183,6 +183,10 @@ pub(super) fn read_preference_to_send(
 /// What [`super::Driver::begin`] and [`super::Driver::resume`] answer.
 #[derive(Debug)]
 #[must_use]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "every operation gets one: moving it costs less than a box would"
+)]
 pub enum Begin {
     /// Go: write the command on this connection.
     Go(Checkout),
