@@ -3,8 +3,8 @@
 //! Source: server selection specification, "Read Preference".
 
 use crate::raw::DocWriter;
+use crate::shared::Arc;
 use alloc::string::String;
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 

@@ -74,3 +74,8 @@ impl Runtime for Tokio {
         "tokio"
     }
 }
+
+/// The samples of the repository's README.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -156,7 +156,10 @@ impl<R: Runtime> Socket<R> {
             };
             match ready!(Pin::new(&mut self.stream).poll_write(cx, bytes)) {
                 Ok(0) => {
-                    return Poll::Ready(Err(Error::io(IoErrorKind::Closed, "the server takes no more bytes")));
+                    return Poll::Ready(Err(Error::io(
+                        IoErrorKind::Closed,
+                        "the server takes no more bytes",
+                    )));
                 }
                 Ok(wrote) => *count += wrote,
                 Err(error) => return Poll::Ready(Err(io_error(&error, "writing"))),

@@ -5,9 +5,9 @@ use crate::error::{Error, ErrorKind};
 use crate::handshake::{HelloOptions, ServerApi, write_hello};
 use crate::monitor::HelloRequest;
 use crate::raw::{DocWriter, RawDoc};
+use crate::shared::Arc;
 use crate::wire::{Flags, encode_op_msg, encode_op_query};
 use alloc::format;
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 /// What a connection says of its client when it says hello. Cheap to clone.

@@ -11,8 +11,8 @@ use crate::event::sdam::{
 use crate::monitor::{Heartbeat, HelloFacts, MonitorOutput, RttOutput};
 use crate::pool::{PoolOutput, add_backpressure_labels};
 use crate::sdam::{ServerDescription, ServerType, TopologyOutput};
+use crate::shared::Arc;
 use crate::{Duration, Instant, ServerAddress};
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 /// A replaced primary has this many of its usual round trips to show that it is alive ...

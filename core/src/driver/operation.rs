@@ -8,8 +8,8 @@ use crate::retry::Retry;
 use crate::sdam::{ServerDescription, ServerType};
 use crate::selection::SelectionCriteria;
 use crate::session::ServerSession;
+use crate::shared::Arc;
 use crate::{ClusterTime, Instant, ReadPreference, ReadPreferenceMode, ServerAddress};
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 /// An operation in flight. The caller keeps it and shows it to the driver at every step.

@@ -5,10 +5,10 @@ use crate::HelloReply;
 use crate::monitor::{Monitor, RttAverage, RttMonitor};
 use crate::pool::Pool;
 use crate::sdam::{ServerDescription, TopologyDescription};
+use crate::shared::Arc;
 use crate::time::earliest;
 use crate::{Instant, ServerAddress};
 use alloc::collections::BTreeMap;
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 #[derive(Debug)]

@@ -59,12 +59,12 @@ use crate::error::{Error, ErrorKind};
 use crate::event::Event;
 use crate::sdam::TopologyDescription;
 use crate::session::ServerSession;
+use crate::shared::Arc;
 use crate::time::earliest;
 use crate::wire::{OwnedMessage, Request};
 use crate::{Duration, HelloReply, Instant, ServerAddress};
 use alloc::borrow::Cow;
 use alloc::collections::{BTreeMap, VecDeque};
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 use attempt::{Flight, Told};
 

@@ -23,12 +23,12 @@ pub enum Event {
 /// let handler = EventHandler::callback(|event: CmapEvent| println!("{event:?}"));
 /// # let _ = handler;
 /// ```
-pub struct EventHandler<T>(alloc::sync::Arc<dyn Fn(T) + Send + Sync>);
+pub struct EventHandler<T>(crate::shared::Arc<dyn Fn(T) + Send + Sync>);
 
 impl<T> EventHandler<T> {
     /// Calls `function` with every event, on whichever task the event arises.
     pub fn callback(function: impl Fn(T) + Send + Sync + 'static) -> Self {
-        EventHandler(alloc::sync::Arc::new(function))
+        EventHandler(crate::shared::Arc::new(function))
     }
 
     /// Tells the handler of an event.
@@ -46,7 +46,7 @@ impl<T> Clone for EventHandler<T> {
 impl<T> PartialEq for EventHandler<T> {
     /// Whether both are the same handler.
     fn eq(&self, other: &Self) -> bool {
-        alloc::sync::Arc::ptr_eq(&self.0, &other.0)
+        crate::shared::Arc::ptr_eq(&self.0, &other.0)
     }
 }
 

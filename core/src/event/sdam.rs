@@ -4,8 +4,8 @@
 
 use crate::error::Error;
 use crate::sdam::{ServerDescription, TopologyDescription};
+use crate::shared::Arc;
 use crate::{Duration, ServerAddress};
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 /// Anything that happens to a topology, in the order it happened.

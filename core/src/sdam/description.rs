@@ -2,10 +2,10 @@
 
 use crate::error::Error;
 use crate::raw::{RawDoc, Timestamp};
+use crate::shared::Arc;
 use crate::{Duration, Instant, ServerAddress};
 use alloc::collections::BTreeMap;
 use alloc::string::String;
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 

@@ -4,10 +4,10 @@
 
 use super::{ServerDescription, TopologyDescription, TopologyType};
 use crate::error::{Error, Result};
+use crate::shared::Arc;
 use crate::{Duration, ServerAddress};
 use alloc::collections::BTreeMap;
 use alloc::string::String;
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 /// What the user says of the deployment.

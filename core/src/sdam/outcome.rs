@@ -141,7 +141,7 @@ impl TopologyDescription {
                 .servers
                 .values()
                 .zip(other.servers.values())
-                .all(|(a, b)| alloc::sync::Arc::ptr_eq(a, b) || a.is_equal_to(b))
+                .all(|(a, b)| crate::shared::Arc::ptr_eq(a, b) || a.is_equal_to(b))
     }
 }
 

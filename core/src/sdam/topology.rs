@@ -27,9 +27,9 @@ use crate::event::sdam::{
     TopologyDescriptionChangedEvent, TopologyOpeningEvent,
 };
 use crate::hello_reply::HelloReply;
+use crate::shared::Arc;
 use crate::{Duration, Instant, ServerAddress};
 use alloc::collections::VecDeque;
-use alloc::sync::Arc;
 use members::Members;
 
 /// What is known of the deployment, kept up to date. See the module's documentation for the loop.

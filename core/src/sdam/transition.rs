@@ -14,9 +14,9 @@ mod primary;
 use super::compat::incompatibility;
 use super::{ServerDescription, ServerType, TopologyDescription, TopologyOptions, TopologyType};
 use crate::error::Error;
+use crate::shared::Arc;
 use crate::{ErrorKind, ServerAddress};
 use alloc::string::String;
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 /// Most servers a topology may grow to. Without a primary, members only ever add servers, and a member that means

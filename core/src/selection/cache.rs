@@ -5,8 +5,8 @@ use super::{
     SelectionCriteria, ServerSelector, Snapshot, apply_selector, check, in_window, power_of_two, suitable,
 };
 use crate::error::Result;
+use crate::shared::Arc;
 use crate::{Duration, ReadPreference, ReadPreferenceMode, Rng, ServerAddress};
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 

@@ -3,10 +3,10 @@
 use super::{IDLE_WRITE_PERIOD, Snapshot};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sdam::{ServerDescription, TopologyType};
+use crate::shared::Arc;
 use crate::{ReadPreference, ReadPreferenceMode, SMALLEST_MAX_STALENESS, ServerAddress, TagSet};
 use alloc::format;
 use alloc::string::String;
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 

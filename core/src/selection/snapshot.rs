@@ -1,9 +1,9 @@
 //! The topology laid out for selection.
 
 use crate::sdam::{ServerDescription, ServerType, TopologyDescription, TopologyType};
+use crate::shared::Arc;
 use crate::{Duration, Instant, ServerAddress};
 use alloc::string::String;
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 /// One server as selection reads it: a few numbers side by side, so that a pass over a thousand of them stays in cache.

@@ -1,11 +1,11 @@
 use super::*;
 use crate::error::{Error, ErrorKind, IoErrorKind};
 use crate::sdam::{ServerDescription, ServerType, TopologyDescription, TopologyType};
+use crate::shared::Arc;
 use crate::{Instant, ReadPreference, ReadPreferenceMode, Rng, ServerAddress, TagSet};
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
-use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, Ordering};

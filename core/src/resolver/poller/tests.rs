@@ -4,9 +4,9 @@
 use super::*;
 use crate::resolver::{SeedOutput, SeedResolver};
 use crate::sdam::{ServerDescription, ServerType, Topology, TopologyOptions};
+use crate::shared::Arc;
 use crate::uri::ConnectionString;
 use alloc::string::ToString;
-use alloc::sync::Arc;
 use alloc::vec;
 
 const TTL: Duration = Duration::from_secs(86_400);

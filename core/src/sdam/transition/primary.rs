@@ -4,9 +4,9 @@
 
 use super::{RemovalReason, Step, stale_primary};
 use crate::sdam::{ServerDescription, ServerType, TopologyDescription};
+use crate::shared::Arc;
 use alloc::collections::BTreeSet;
 use alloc::string::String;
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 /// From this wire version on (MongoDB 6.0) electionId is compared before setVersion.
