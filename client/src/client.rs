@@ -5,13 +5,13 @@ use crate::exec::Retry;
 use crate::host::{EventSink, Host, Settings};
 use crate::host_info::host_info;
 use crate::runtime::Runtime;
-use crate::tls::{TlsConfig, TlsSettings};
+use crate::tls::TlsConfig;
 use crate::{Database, action, options};
 use quorate_core::connection::HandshakeOptions;
 use quorate_core::driver::Driver;
 use quorate_core::error::{Error, Result};
 use quorate_core::handshake::{AppName, ClientMetadata};
-use quorate_core::options::{ClientOptions, TlsOptions};
+use quorate_core::options::ClientOptions;
 use quorate_core::sdam::TopologyDescription;
 use quorate_core::wire::Request;
 use quorate_core::{ReadConcern, ReadPreference, ReadPreferenceMode, WriteConcern};
@@ -201,17 +201,7 @@ fn settings(options: &ClientOptions, info: quorate_core::handshake::HostInfo) ->
         handshake,
         connect_timeout: options.effective_connect_timeout().unwrap_or_default(),
         socket_timeout: options.effective_socket_timeout(),
-        tls: options.tls_options().map(tls_config).transpose()?,
-    })
-}
-
-fn tls_config(options: &TlsOptions) -> Result<TlsConfig> {
-    TlsConfig::from_settings(&TlsSettings {
-        ca_file: options.ca_file_path.as_deref(),
-        certificate_key_file: options.cert_key_file_path.as_deref(),
-        certificate_key_file_password: options.tls_certificate_key_file_password.as_deref(),
-        accept_any_certificate: options.accepts_any_certificate(),
-        accept_any_hostname: options.accepts_any_hostname(),
+        tls: options.tls_options().map(TlsConfig::from_options).transpose()?,
     })
 }
 

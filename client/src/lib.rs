@@ -10,6 +10,7 @@
 //! | [`options`], [`results`] | what goes in and comes out |
 //! | [`event`] | what an application can watch |
 //! | [`Runtime`] | the seam to an async runtime |
+//! | [`tls`] | TLS over any byte stream |
 //! | [`error`] | what can go wrong |
 #![forbid(unsafe_code)]
 
@@ -32,7 +33,7 @@ mod runtime;
 mod selection_criteria;
 mod serde_helpers;
 mod server_info;
-mod tls;
+pub mod tls;
 
 /// What can go wrong: the core's errors as they are.
 pub mod error {

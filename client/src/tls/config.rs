@@ -2,6 +2,7 @@
 
 use super::files;
 use super::verify::{AnyCertificate, AnyHostname};
+use quorate_core::options::TlsOptions;
 use quorate_core::{Error, ErrorKind};
 use rustls::client::WantsClientCert;
 use rustls::crypto::{CryptoProvider, ring};
@@ -29,38 +30,24 @@ pub(super) enum Trust {
     Anyone,
 }
 
-/// What of the URI's TLS options matters to a handshake.
-///
-/// `tlsDisableOCSPEndpointCheck` and `tlsDisableCertificateRevocationCheck` are absent: no OCSP responder is asked and no
-/// revocation list fetched either way, so there is nothing to switch off.
-#[derive(Clone, Copy, Default)]
-pub struct TlsSettings<'a> {
-    /// `tlsCAFile`: PEM file of the certificate authorities to trust; `None` for the system's.
-    pub ca_file: Option<&'a str>,
-    /// `tlsCertificateKeyFile`: PEM file with the client's certificate (and what leads up to its CA) and key.
-    pub certificate_key_file: Option<&'a str>,
-    /// `tlsCertificateKeyFilePassword`: what that key is encrypted with.
-    pub certificate_key_file_password: Option<&'a [u8]>,
-    /// `tlsInsecure` or `tlsAllowInvalidCertificates`: check nothing.
-    pub accept_any_certificate: bool,
-    /// `tlsAllowInvalidHostnames`: check who signed the certificate and when it expires, but not whom it is for.
-    pub accept_any_hostname: bool,
-}
-
 impl TlsConfig {
-    /// Reads the files that `settings` name, or the system's roots. Blocks on the file system: call it once, where a
-    /// client is made.
+    /// Reads the files that `options` name, or the system's roots. Blocks on the file system: call it once, where a client
+    /// is made.
+    ///
+    /// `tlsDisableOCSPEndpointCheck` and `tlsDisableCertificateRevocationCheck` change nothing: no OCSP responder is asked and
+    /// no revocation list fetched either way.
     ///
     /// # Errors
     /// [`ErrorKind::Tls`], with option and path: a file that cannot be read, is not PEM or lacks what it should have; a
     /// wrong or missing key password; a key that does not belong to its certificate; no root to trust at all.
-    pub fn from_settings(settings: &TlsSettings<'_>) -> Result<Self, Error> {
+    pub fn from_options(options: &TlsOptions) -> Result<Self, Error> {
         let provider = Arc::new(ring::default_provider());
-        let (builder, trust) = server_checks(settings, provider)?;
-        let config = match settings.certificate_key_file {
+        let (builder, trust) = server_checks(options, provider)?;
+        let config = match &options.cert_key_file_path {
             None => builder.with_no_client_auth(),
             Some(path) => {
-                let identity = files::client_identity(path, settings.certificate_key_file_password)?;
+                let identity =
+                    files::client_identity(path, options.tls_certificate_key_file_password.as_deref())?;
                 builder.with_client_auth_cert(identity.chain, identity.key).map_err(|error| {
                     tls(format!("tlsCertificateKeyFile {path}: certificate and key cannot be used: {error}"))
                 })?
@@ -90,41 +77,26 @@ impl fmt::Debug for TlsConfig {
     }
 }
 
-impl fmt::Debug for TlsSettings<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TlsSettings")
-            .field("ca_file", &self.ca_file)
-            .field("certificate_key_file", &self.certificate_key_file)
-            .field(
-                "certificate_key_file_password",
-                &self.certificate_key_file_password.map(|_| format_args!("REDACTED")),
-            )
-            .field("accept_any_certificate", &self.accept_any_certificate)
-            .field("accept_any_hostname", &self.accept_any_hostname)
-            .finish()
-    }
-}
-
 /// The half of the configuration that says how a server proves who it is.
 fn server_checks(
-    settings: &TlsSettings<'_>,
+    options: &TlsOptions,
     provider: Arc<CryptoProvider>,
 ) -> Result<(ConfigBuilder<ClientConfig, WantsClientCert>, Trust), Error> {
     // Never the process-wide provider: an application may have set another, or none.
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
         .map_err(|error| tls(format!("no TLS version can be used: {error}")))?;
-    if settings.accept_any_certificate {
+    if options.accepts_any_certificate() {
         // A CA file named all the same is read: a typing error in it should not wait for the day checks are switched on.
-        settings.ca_file.map(files::ca_certificates).transpose()?;
+        options.ca_file_path.as_deref().map(files::ca_certificates).transpose()?;
         let verifier = Arc::new(AnyCertificate::new(&provider));
         return Ok((builder.dangerous().with_custom_certificate_verifier(verifier), Trust::Anyone));
     }
-    let (roots, trust) = match settings.ca_file {
+    let (roots, trust) = match options.ca_file_path.as_deref() {
         Some(path) => (files::ca_certificates(path)?, Trust::CaFile(path.into())),
         None => (system_roots()?, Trust::System),
     };
-    let builder = if settings.accept_any_hostname {
+    let builder = if options.accepts_any_hostname() {
         let verifier = Arc::new(AnyHostname::new(roots, &provider));
         builder.dangerous().with_custom_certificate_verifier(verifier)
     } else {

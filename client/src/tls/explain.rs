@@ -1,8 +1,8 @@
 //! What went wrong, whose fault it is and what to try: rustls' errors in the words of the person who set the options.
 
 use super::config::{TlsConfig, Trust, tls};
+use quorate_core::Error;
 use quorate_core::error::IoErrorKind;
-use quorate_core::{Error, ErrorKind};
 use rustls::{AlertDescription, CertificateError, Error as Rustls};
 use std::io;
 
@@ -14,14 +14,6 @@ const SHOWN_NAMES: usize = 8;
 pub(super) struct Peer {
     pub(super) host: String,
     pub(super) config: TlsConfig,
-}
-
-/// The TLS error inside an I/O error of a [`TlsStream`](super::TlsStream), if that is what it carries and not a failure of
-/// the network: for hosts that turn I/O errors into the driver's own.
-///
-/// A server that asks for a client certificate says so only after the handshake (TLS 1.3), in answer to the first read.
-pub fn tls_error(error: &io::Error) -> Option<&Error> {
-    error.get_ref()?.downcast_ref::<Error>().filter(|error| matches!(*error.kind, ErrorKind::Tls { .. }))
 }
 
 impl Peer {

@@ -46,12 +46,14 @@ pub(super) fn ca_certificates(path: &str) -> Result<RootCertStore, Error> {
 pub(super) fn client_identity(path: &str, password: Option<&[u8]>) -> Result<Identity, Error> {
     const OPTION: &str = "tlsCertificateKeyFile";
     let text = read(OPTION, path)?;
+    // OpenSSL's format from before PKCS#8 is no PEM that a reader of today takes: a header, and a body that is no key.
+    if contains(&text, b"Proc-Type: 4,ENCRYPTED") {
+        return Err(tls(format!(
+            "{OPTION} {path}: the key is encrypted in OpenSSL's old format, which is not supported: {CONVERT}"
+        )));
+    }
     let chain = certificates(OPTION, path, &text)?;
     let key = match PrivateKeyDer::from_pem_slice(&text) {
-        // OpenSSL's format from before PKCS#8: the section is ordinary but for a header, and its body no key.
-        _ if contains(&text, b"Proc-Type: 4,ENCRYPTED") => Err(tls(format!(
-            "{OPTION} {path}: the key is encrypted in OpenSSL's old format, which is not supported: {CONVERT}"
-        ))),
         Ok(key) => Ok(key),
         Err(pem::Error::NoItemsFound) => match encrypted_section(&text) {
             Some(section) => decrypt(OPTION, path, section, password),

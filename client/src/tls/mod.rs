@@ -20,6 +20,5 @@ mod stream;
 mod tests;
 mod verify;
 
-pub use config::{TlsConfig, TlsSettings};
-pub use explain::tls_error;
+pub use config::TlsConfig;
 pub use stream::{TlsStream, handshake};

@@ -25,8 +25,8 @@ const MAX_PASSES: usize = 64;
 /// `close` tells the server that nothing more comes. An end of the stream without the server's own such word is the error
 /// [`io::ErrorKind::UnexpectedEof`]: somebody may have cut it, and servers that are killed end so too.
 ///
-/// Errors of TLS itself are of kind [`io::ErrorKind::InvalidData`]; [`tls_error`](super::tls_error) has the driver's error
-/// for them.
+/// Errors of TLS itself are of kind [`io::ErrorKind::InvalidData`], with the driver's [`Error`] inside. A server that asks for
+/// a client certificate may say so only after the handshake (TLS 1.3), in answer to the first read.
 #[derive(Debug)]
 pub struct TlsStream<S> {
     io: S,

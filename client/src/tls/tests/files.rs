@@ -2,29 +2,31 @@
 
 use super::certs::{Ca, File, Valid};
 use super::server::{server, talk};
-use crate::tls::{TlsConfig, TlsSettings};
+use crate::tls::TlsConfig;
 use quorate_core::ErrorKind;
+use quorate_core::options::TlsOptions;
 use rustls::version::TLS13;
 
 const CANARY: &str = "canary-52fd";
 
 fn with_ca(path: &str) -> Result<TlsConfig, String> {
-    of(&TlsSettings { ca_file: Some(path), ..TlsSettings::default() })
+    let mut options = TlsOptions::default();
+    options.ca_file_path = Some(path.to_owned());
+    of(&options)
 }
 
 fn with_key(path: &str, password: Option<&str>) -> Result<TlsConfig, String> {
-    of(&TlsSettings {
-        certificate_key_file: Some(path),
-        certificate_key_file_password: password.map(str::as_bytes),
-        accept_any_certificate: true,
-        ..TlsSettings::default()
-    })
+    let mut options = TlsOptions::default();
+    options.cert_key_file_path = Some(path.to_owned());
+    options.tls_certificate_key_file_password = password.map(|password| password.as_bytes().to_vec());
+    options.insecure = Some(true);
+    of(&options)
 }
 
 /// The configuration, or the words of the error, which never have the password among them.
-fn of(settings: &TlsSettings<'_>) -> Result<TlsConfig, String> {
-    assert!(!format!("{settings:?}").contains(CANARY));
-    let result = TlsConfig::from_settings(settings).map_err(|error| {
+fn of(options: &TlsOptions) -> Result<TlsConfig, String> {
+    assert!(!format!("{options:?}").contains(CANARY));
+    let result = TlsConfig::from_options(options).map_err(|error| {
         assert!(matches!(*error.kind, ErrorKind::Tls { .. }), "{error:?}");
         error.to_string()
     });
@@ -70,14 +72,10 @@ fn a_ca_file_that_is_none_says_which_and_why() {
     }
     assert_words(with_ca(key.path()), &["tlsCAFile", key.path(), "no certificate in it"]);
     // Where nothing is checked too: a typing error should show at once.
-    assert_words(
-        of(&TlsSettings {
-            ca_file: Some("/nowhere"),
-            accept_any_certificate: true,
-            ..TlsSettings::default()
-        }),
-        &["tlsCAFile /nowhere"],
-    );
+    let mut options = TlsOptions::default();
+    options.ca_file_path = Some("/nowhere".to_owned());
+    options.insecure = Some(true);
+    assert_words(of(&options), &["tlsCAFile /nowhere"]);
 }
 
 #[test]

@@ -3,11 +3,12 @@
 use super::certs::{Ca, File, Valid, self_signed};
 use super::pipe::{End, pipe};
 use super::server::{VERSIONS, server, talk, trusting};
-use crate::tls::{TlsConfig, TlsSettings, TlsStream, handshake};
+use crate::tls::{TlsConfig, TlsStream, handshake};
 use futures::executor::block_on;
 use futures::future::join;
 use futures::io::{AsyncReadExt, AsyncWriteExt};
 use quorate_core::error::IoErrorKind;
+use quorate_core::options::TlsOptions;
 use quorate_core::{Error, ErrorKind};
 use rustls::version::TLS13;
 use std::io;
@@ -22,13 +23,11 @@ fn assert_tls(error: &Error, parts: &[&str]) {
 
 fn loose(any_certificate: bool, ca: Option<&Ca>) -> TlsConfig {
     let file = ca.map(|ca| File::new(&ca.pem()));
-    TlsConfig::from_settings(&TlsSettings {
-        ca_file: file.as_ref().map(File::path),
-        accept_any_certificate: any_certificate,
-        accept_any_hostname: !any_certificate,
-        ..TlsSettings::default()
-    })
-    .unwrap()
+    let mut options = TlsOptions::default();
+    options.ca_file_path = file.as_ref().map(|file| file.path().to_owned());
+    options.allow_invalid_certificates = Some(any_certificate);
+    options.allow_invalid_hostnames = Some(!any_certificate);
+    TlsConfig::from_options(&options).unwrap()
 }
 
 #[test]
@@ -57,7 +56,7 @@ fn another_ca_is_not_trusted() {
 #[test]
 fn system_roots_do_not_vouch_for_a_private_ca() {
     let leaf = Ca::new("ca").issue(&["db.example"], Valid::Now);
-    let config = match TlsConfig::from_settings(&TlsSettings::default()) {
+    let config = match TlsConfig::from_options(&TlsOptions::default()) {
         Ok(config) => config,
         Err(error) => return assert_tls(&error, &["ca-certificates", "tlsCAFile"]),
     };
@@ -106,7 +105,10 @@ fn a_self_signed_certificate_is_accepted_by_those_who_accept_any() {
             assert_tls(&result.unwrap_err(), &[words]);
             let insecure = loose(true, None);
             assert!(insecure.accepts_any_certificate());
-            talk(&insecure, "another.example", server).0.unwrap();
+            talk(&insecure, "another.example", server.clone()).0.unwrap();
+            let mut options = TlsOptions::default();
+            options.insecure = Some(true);
+            talk(&TlsConfig::from_options(&options).unwrap(), "another.example", server).0.unwrap();
         }
     }
 }
@@ -133,12 +135,10 @@ fn a_client_certificate_is_shown_when_there_is_one() {
         let server = server(&ca.issue(&["db.example"], Valid::Now), Some(&ca), version);
         let with = |issuer: &Ca| {
             let file = File::new(&issuer.issue(&["me"], Valid::Now).pem());
-            TlsConfig::from_settings(&TlsSettings {
-                ca_file: Some(ca_file.path()),
-                certificate_key_file: Some(file.path()),
-                ..TlsSettings::default()
-            })
-            .unwrap()
+            let mut options = TlsOptions::default();
+            options.ca_file_path = Some(ca_file.path().to_owned());
+            options.cert_key_file_path = Some(file.path().to_owned());
+            TlsConfig::from_options(&options).unwrap()
         };
         let (result, seen) = talk(&with(&ca), "db.example", server.clone());
         result.unwrap();
@@ -167,7 +167,7 @@ fn a_rustls_configuration_of_ones_own_decides_alone() {
 fn against<F: Future<Output = ()>>(act: impl FnOnce(End) -> F) -> Error {
     let (near, mut far) = pipe(1 << 16, 1 << 16);
     let serve = async {
-        far.read(&mut [0; 1 << 12]).await.unwrap();
+        assert!(far.read(&mut [0; 1 << 12]).await.unwrap() > 0);
         act(far).await;
     };
     let config = trusting(&Ca::new("ca"));
@@ -226,10 +226,10 @@ fn a_server_may_stop_anywhere_in_the_handshake() {
             let (result, ()) = block_on(join(handshake(&client, "db.example", near), serve));
             let error = result.unwrap_err();
             assert!(error.is_network(), "{error:?}");
-            assert!(
-                error.to_string().contains("server at db.example closed the connection during the TLS"),
-                "{error}"
-            );
+            // Closed, or reset where the client had an answer to send.
+            let words = error.to_string();
+            assert!(words.contains("the server at db.example "), "{words}");
+            assert!(words.contains("the connection during the TLS handshake"), "{words}");
         }
     }
 }

@@ -58,11 +58,11 @@ impl Drop for End {
     fn drop(&mut self) {
         let mut outgoing = self.outgoing.lock().unwrap();
         outgoing.ended.get_or_insert(Ok(()));
-        outgoing.reader.take().map(Waker::wake);
+        wake(&mut outgoing.reader);
         drop(outgoing);
         let mut incoming = self.incoming.lock().unwrap();
         incoming.unread = true;
-        incoming.writer.take().map(Waker::wake);
+        wake(&mut incoming.writer);
     }
 }
 
@@ -74,7 +74,7 @@ impl AsyncRead for End {
             for (to, from) in buf.iter_mut().zip(way.bytes.drain(..count)) {
                 *to = from;
             }
-            way.writer.take().map(Waker::wake);
+            wake(&mut way.writer);
             return Poll::Ready(Ok(count));
         }
         match way.ended {
@@ -101,7 +101,7 @@ impl AsyncWrite for End {
             return Poll::Pending;
         }
         way.bytes.extend(&buf[..count]);
-        way.reader.take().map(Waker::wake);
+        wake(&mut way.reader);
         Poll::Ready(Ok(count))
     }
 
@@ -112,7 +112,13 @@ impl AsyncWrite for End {
     fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut way = self.outgoing.lock().unwrap();
         way.ended.get_or_insert(Ok(()));
-        way.reader.take().map(Waker::wake);
+        wake(&mut way.reader);
         Poll::Ready(Ok(()))
+    }
+}
+
+fn wake(waker: &mut Option<Waker>) {
+    if let Some(waker) = waker.take() {
+        waker.wake();
     }
 }

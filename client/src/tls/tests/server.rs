@@ -2,17 +2,22 @@
 
 use super::certs::{Ca, File, Leaf};
 use super::pipe::{End, pipe};
-use crate::tls::{TlsConfig, TlsSettings, TlsStream, handshake, tls_error};
+use crate::tls::{TlsConfig, TlsStream, handshake};
 use futures::executor::block_on;
 use futures::future::join;
-use futures::io::{AsyncReadExt, AsyncWriteExt};
+use futures::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use quorate_core::Error;
+use quorate_core::options::TlsOptions;
 use rustls::crypto::ring;
 use rustls::server::WebPkiClientVerifier;
 use rustls::version::{TLS12, TLS13};
 use rustls::{RootCertStore, ServerConfig, ServerConnection, SupportedProtocolVersion};
+use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::io::{Read, Write};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 /// Both versions, which differ in who finishes the handshake first.
 pub(super) const VERSIONS: [&SupportedProtocolVersion; 2] = [&TLS12, &TLS13];
@@ -42,7 +47,14 @@ pub(super) fn server(
 /// A client that trusts `ca` and nobody else.
 pub(super) fn trusting(ca: &Ca) -> TlsConfig {
     let file = File::new(&ca.pem());
-    TlsConfig::from_settings(&TlsSettings { ca_file: Some(file.path()), ..TlsSettings::default() }).unwrap()
+    let mut options = TlsOptions::default();
+    options.ca_file_path = Some(file.path().to_owned());
+    TlsConfig::from_options(&options).unwrap()
+}
+
+/// The driver's error inside an I/O error, if the failure was one of TLS and not of the network.
+pub(super) fn tls_error(error: &std::io::Error) -> Option<&Error> {
+    error.get_ref()?.downcast_ref()
 }
 
 /// What a server saw of a client.
@@ -59,15 +71,14 @@ pub(super) async fn echo(config: Arc<ServerConfig>, mut end: End) -> Seen {
     let mut tls = ServerConnection::new(config).unwrap();
     tls.set_buffer_limit(None);
     let (mut bytes, mut message, mut seen) = (vec![0; 1 << 16], Vec::new(), Seen::default());
+    let mut unsent = VecDeque::new();
     loop {
         let mut out = Vec::new();
         while tls.wants_write() {
             tls.write_tls(&mut out).unwrap();
         }
-        if end.write_all(&out).await.is_err() {
-            return seen;
-        }
-        let Ok(count @ 1..) = end.read(&mut bytes).await else { return seen };
+        let count = write_and_read(&mut end, &mut unsent, out, &mut bytes).await;
+        let Ok(count @ 1..) = count else { return seen };
         let mut rest = &bytes[..count];
         while !rest.is_empty() {
             tls.read_tls(&mut rest).unwrap();
@@ -88,6 +99,27 @@ pub(super) async fn echo(config: Arc<ServerConfig>, mut end: End) -> Seen {
             message.drain(..length + 4);
         }
     }
+}
+
+/// Writes what there is to write until there is something to read: a server that did one after the other would lock up with
+/// a client that writes, too, over a narrow stream.
+async fn write_and_read(
+    end: &mut End,
+    unsent: &mut VecDeque<u8>,
+    out: Vec<u8>,
+    bytes: &mut [u8],
+) -> std::io::Result<usize> {
+    unsent.extend(out);
+    poll_fn(|cx| {
+        while !unsent.is_empty() {
+            match Pin::new(&mut *end).poll_write(cx, unsent.as_slices().0) {
+                Poll::Ready(count) => drop(unsent.drain(..count?)),
+                Poll::Pending => break,
+            }
+        }
+        Pin::new(&mut *end).poll_read(cx, bytes)
+    })
+    .await
 }
 
 /// Sends `body` to an [`echo`] server and checks that it comes back.

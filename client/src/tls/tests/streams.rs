@@ -2,11 +2,11 @@
 
 use super::certs::{Ca, Valid};
 use super::pipe::{End, pipe};
-use super::server::{VERSIONS, echo, exchange, server, talk_over, trusting};
-use crate::tls::{TlsConfig, handshake, tls_error};
+use super::server::{VERSIONS, echo, exchange, server, talk_over, tls_error, trusting};
+use crate::tls::{TlsConfig, handshake};
 use futures::executor::block_on;
 use futures::future::join;
-use futures::io::{AsyncReadExt, AsyncWriteExt};
+use futures::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use futures::task::noop_waker;
 use rustls::version::TLS13;
 use rustls::{ServerConfig, ServerConnection};
@@ -197,12 +197,9 @@ fn a_full_network_holds_the_writer_back() {
     let waker = noop_waker();
     let mut cx = Context::from_waker(&waker);
     let block = pattern(1 << 16);
-    let mut taken = Vec::new();
-    loop {
-        match futures::io::AsyncWrite::poll_write(Pin::new(&mut stream), &mut cx, &block) {
-            Poll::Ready(count) => taken.extend(&block[..count.unwrap()]),
-            Poll::Pending => break,
-        }
+    let mut taken = Vec::<u8>::new();
+    while let Poll::Ready(count) = Pin::new(&mut stream).poll_write(&mut cx, &block) {
+        taken.extend(&block[..count.unwrap()]);
         assert!(taken.len() < 1 << 20, "the buffer is bounded");
     }
     // Nothing taken is lost.
