@@ -1,0 +1,17 @@
+//! What Quorate costs, measured from outside: throughput beside the official driver, idle cost, allocations.
+//!
+//! | for | take |
+//! |---|---|
+//! | operations a second and their latency | `cargo run --release -p quorate-benches --bin ping` |
+//! | wake-ups and memory of a client that does nothing | `cargo run --release -p quorate-benches --bin idle` |
+//! | allocations an operation | `cargo run --release -p quorate-benches --bin allocations` |
+//!
+//! With `--features official` each has the official driver beside it. The servers are [`canned`], or real ones where that
+//! matters.
+
+pub mod canned;
+pub mod load;
+pub mod process;
+pub mod rig;
+pub mod subject;
+pub mod table;
