@@ -81,14 +81,6 @@ impl Reply {
     pub(crate) fn doc(&self) -> RawDoc<'_> {
         self.message.as_ref().map_or(RawDoc::EMPTY, OwnedMessage::body)
     }
-
-    /// The reply's document as bytes of its own.
-    pub(crate) fn into_bytes(self) -> Vec<u8> {
-        match self.message {
-            Some(message) => message.into_body_bytes(),
-            None => RawDoc::EMPTY.as_bytes().to_vec(),
-        }
-    }
 }
 
 impl<R: Runtime> Client<R> {

@@ -230,6 +230,16 @@ fn sessions_are_used_last_in_first_out_and_returned() {
 }
 
 #[test]
+fn a_session_asked_for_is_not_kept_when_no_cursor_comes_of_it() {
+    let mut world = World::replica_set(&NAMES);
+    world.settle();
+    world.change("a", |a| a.script.push_back(Answer::Fail(2, &[])));
+    let id = world.start(write().keeping_session(), doc! {"insert": "c", "$db": "test"});
+    world.finish(id, millis(50)).unwrap_err();
+    assert_eq!(world.engine.drain_sessions().len(), 1);
+}
+
+#[test]
 fn cluster_time_is_gossiped_from_operations_but_not_from_hellos() {
     let mut world = World::replica_set(&NAMES);
     world.change("a", |a| {

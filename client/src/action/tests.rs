@@ -111,10 +111,11 @@ fn limits_follow_the_find_specification() {
 #[test]
 fn concerns_are_inherited_and_overridden() {
     let read = |options: FindOptions| {
-        let (_, mut request) = with_target(Some(ReadConcern::local()), Some(WriteConcern::nodes(2)), |target| {
-            find::encode(target, &doc! {}, &options)
-        })
-        .unwrap();
+        let (_, mut request) =
+            with_target(Some(ReadConcern::local()), Some(WriteConcern::nodes(2)), |target| {
+                find::encode(target, &doc! {}, &options)
+            })
+            .unwrap();
         decoded(&mut request).get("readConcern").cloned()
     };
     assert_eq!(read(FindOptions::default()), Some(doc! { "level": "local" }.into()));
@@ -171,8 +172,9 @@ fn updates_are_one_statement_and_only_single_ones_are_retried() {
     };
     assert_eq!((one.1, one.0.retry, one.0.criteria), (expected, Retry::Write, PRIMARY));
     let pipeline = UpdateModifications::from(vec![doc! { "$set": { "b": "$a" } }]);
-    let many =
-        sent(|target| update::encode(target, &doc! {}, Change::of(&pipeline)?, true, &UpdateOptions::default()));
+    let many = sent(|target| {
+        update::encode(target, &doc! {}, Change::of(&pipeline)?, true, &UpdateOptions::default())
+    });
     let statement = doc! { "q": {}, "u": [{ "$set": { "b": "$a" } }], "multi": true };
     assert_eq!(many.1.get_array("updates").unwrap(), &[Bson::Document(statement)]);
     assert_eq!(many.0.retry, Retry::None);
@@ -202,11 +204,13 @@ fn update_results_do_not_count_an_upsert_as_a_match() {
 
 #[test]
 fn deletes_are_one_statement() {
-    let (operation, command) = sent(|target| delete::encode(target, &doc! { "a": 1 }, false, &DeleteOptions::default()));
+    let (operation, command) =
+        sent(|target| delete::encode(target, &doc! { "a": 1 }, false, &DeleteOptions::default()));
     let deletes = vec![doc! { "q": { "a": 1 }, "limit": 1 }];
     assert_eq!(command, doc! { "delete": "c", "$db": "db", "ordered": true, "deletes": deletes });
     assert_eq!(operation.retry, Retry::Write);
-    let (operation, command) = sent(|target| delete::encode(target, &doc! {}, true, &DeleteOptions::default()));
+    let (operation, command) =
+        sent(|target| delete::encode(target, &doc! {}, true, &DeleteOptions::default()));
     assert_eq!(command.get_array("deletes").unwrap(), &[Bson::Document(doc! { "q": {}, "limit": 0 })]);
     assert_eq!(operation.retry, Retry::None);
 }
@@ -220,7 +224,8 @@ struct Pen {
 fn an_insert_gets_an_id_in_front_unless_it_has_one() {
     let (mut request, id) = encode_document(&Pen { colour: "red" }).unwrap();
     let operation =
-        with_target(None, None, |target| finish(target, &mut request, &InsertManyOptions::default())).unwrap();
+        with_target(None, None, |target| finish(target, &mut request, &InsertManyOptions::default()))
+            .unwrap();
     assert_eq!((operation.retry, operation.criteria), (Retry::Write, PRIMARY));
     let documents = vec![doc! { "_id": id.as_object_id().unwrap(), "colour": "red" }];
     assert_eq!(
@@ -330,8 +335,9 @@ fn a_write_concern_error_does_not_stop_an_ordered_insert() {
 
 #[test]
 fn find_and_modify_removes_replaces_or_updates() {
-    let (operation, command) =
-        sent(|target| find_and_modify::encode(target, &doc! { "a": 1 }, None, &FindOneAndDeleteOptions::default().into()));
+    let (operation, command) = sent(|target| {
+        find_and_modify::encode(target, &doc! { "a": 1 }, None, &FindOneAndDeleteOptions::default().into())
+    });
     assert_eq!(command, doc! { "findAndModify": "c", "$db": "db", "query": { "a": 1 }, "remove": true });
     assert_eq!((operation.retry, operation.criteria), (Retry::Write, PRIMARY));
     let options = FindOneAndReplaceOptions::builder()
@@ -364,8 +370,7 @@ fn an_aggregation_that_writes_goes_to_the_primary_and_is_not_retried() {
         .write_concern(WriteConcern::majority())
         .build();
     let (operation, command) = sent(|target| aggregate::encode(target, false, &read, &options));
-    let expected =
-        doc! { "aggregate": "c", "$db": "db", "pipeline": [{ "$match": { "a": 1 } }], "cursor": { "batchSize": 2 } };
+    let expected = doc! { "aggregate": "c", "$db": "db", "pipeline": [{ "$match": { "a": 1 } }], "cursor": { "batchSize": 2 } };
     assert_eq!((command, operation.retry), (expected, Retry::Read));
     for stage in ["$out", "$merge"] {
         let write = vec![doc! { stage: "x" }];
@@ -395,19 +400,25 @@ fn counts_are_read_from_the_group_or_from_n() {
         doc! { "aggregate": "c", "$db": "db", "pipeline": pipeline, "cursor": {}, "hint": "x" }
     );
     assert!(!operation.keep_session);
-    let answer = |batch: Vec<Document>| reply(doc! { "ok": 1, "cursor": { "id": 0_i64, "ns": "db.c", "firstBatch": batch } });
+    let answer = |batch: Vec<Document>| {
+        reply(doc! { "ok": 1, "cursor": { "id": 0_i64, "ns": "db.c", "firstBatch": batch } })
+    };
     assert_eq!(count::read_count_documents(&answer(vec![doc! { "_id": 1, "n": 4 }])).unwrap(), 4);
     assert_eq!(count::read_count_documents(&answer(vec![])).unwrap(), 0);
     assert!(count::read_count_documents(&answer(vec![doc! { "_id": 1 }])).is_err());
     let too_many = CountOptions::builder().limit(u64::MAX).build();
-    assert!(with_target(None, None, |target| count::encode_count_documents(target, doc! {}, too_many)).is_err());
-    let (_, command) = sent(|target| count::encode_estimated(target, &EstimatedDocumentCountOptions::default()));
+    assert!(
+        with_target(None, None, |target| count::encode_count_documents(target, doc! {}, too_many)).is_err()
+    );
+    let (_, command) =
+        sent(|target| count::encode_estimated(target, &EstimatedDocumentCountOptions::default()));
     assert_eq!(command, doc! { "count": "c", "$db": "db" });
 }
 
 #[test]
 fn distinct_gives_the_values() {
-    let (operation, command) = sent(|target| distinct::encode(target, "a.b", &doc! {}, &DistinctOptions::default()));
+    let (operation, command) =
+        sent(|target| distinct::encode(target, "a.b", &doc! {}, &DistinctOptions::default()));
     assert_eq!(command, doc! { "distinct": "c", "$db": "db", "key": "a.b" });
     assert_eq!(operation.retry, Retry::Read);
     let values = distinct::read(&reply(doc! { "ok": 1, "values": [1, "x", { "y": 2 }] })).unwrap();
@@ -460,7 +471,8 @@ fn collections_are_made_with_their_options() {
         .timeseries(TimeseriesOptions::builder().time_field("t").build())
         .build();
     let inherited = WriteConcern::majority();
-    let (operation, mut request) = create_collection::encode(&database, "c", &options, Some(&inherited)).unwrap();
+    let (operation, mut request) =
+        create_collection::encode(&database, "c", &options, Some(&inherited)).unwrap();
     let expected = doc! {
         "create": "c", "$db": "db", "capped": true, "size": 4096, "validationLevel": "moderate",
         "timeseries": { "timeField": "t" }, "expireAfterSeconds": 60,

@@ -46,8 +46,7 @@ impl Driver {
                 self.release(now, connection, false);
             }
         }
-        operation.keep_session = false;
-        self.over(now, operation);
+        self.failed_for_good(now, operation);
     }
 
     /// Gives back a connection that turned out to be dead before anything was sent on it: it had died while it rested in its
@@ -127,11 +126,11 @@ impl Driver {
             }
             RetryDecision::FailWithFirst => {
                 let first = operation.first_error.take().unwrap_or(error);
-                self.over(now, operation);
+                self.failed_for_good(now, operation);
                 Decision::Fail(first)
             }
             RetryDecision::Retry | RetryDecision::Fail => {
-                self.over(now, operation);
+                self.failed_for_good(now, operation);
                 Decision::Fail(error)
             }
         }
@@ -162,8 +161,14 @@ impl Driver {
             Some(first) if retry::decide(attempt, &error) == RetryDecision::FailWithFirst => first,
             _ => error,
         };
-        self.over(now, operation);
+        self.failed_for_good(now, operation);
         Begin::Fail(error)
+    }
+
+    /// The operation has failed: no cursor came of it, so nobody keeps its session.
+    fn failed_for_good(&mut self, now: Instant, operation: &mut Operation) {
+        operation.keep_session = false;
+        self.over(now, operation);
     }
 
     /// The operation has ended: its session goes back unless the caller keeps it.
