@@ -23,8 +23,10 @@ impl Fault {
     pub(super) fn inject(self, set: &ReplicaSet, primary: usize) -> Result<(), String> {
         match self {
             Fault::Stepdown => {
+                // Not by force: then the primary would leave without handing over, and the others would wait for their
+                // election timeout.
                 let command = doc! {
-                    "replSetStepDown": STEP_DOWN_SECS, "secondaryCatchUpPeriodSecs": 10, "force": true,
+                    "replSetStepDown": STEP_DOWN_SECS, "secondaryCatchUpPeriodSecs": 10,
                 };
                 set.command(primary, "admin", command).map(drop).map_err(|e| format!("replSetStepDown: {e}"))
             }

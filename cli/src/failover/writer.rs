@@ -48,7 +48,7 @@ impl<R: Runtime> Writer<R> {
 
     async fn write(&self, number: u64) -> Result<()> {
         let n = i64::try_from(number).unwrap_or(i64::MAX);
-        if number % 2 == 0 {
+        if number.is_multiple_of(2) {
             self.inserts.insert_one(doc! { "n": n }).await?;
         } else {
             let once_more = doc! { "$inc": { "applied": 1 } };
