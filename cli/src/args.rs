@@ -35,21 +35,16 @@ pub(crate) struct Failover {
     pub(crate) seconds: Option<u64>,
 
     /// What happens to the primary; repeat it or separate by commas
-    #[arg(
-        long = "fault",
-        value_name = "FAULT",
-        value_delimiter = ',',
-        default_value = "stepdown,kill,stop",
-        hide_default_value = false
-    )]
+    #[arg(long = "fault", value_name = "FAULT", value_delimiter = ',', default_value = "stepdown,kill,stop")]
     pub(crate) faults: Vec<FaultArg>,
 
     /// How often each fault happens
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) rounds: u32,
 
-    /// Write concern: majority, a number of members, or the name of a tag mode [on a set of our own, a mode is defined
-    /// under that name that wants two of three data centres]
+    /// Write concern: majority, a number of members, or the name of a tag mode
+    ///
+    /// On a set of our own a mode of that name is defined; it wants two of three data centres.
     #[arg(long, default_value = "majority", value_name = "W", value_parser = parse_w)]
     pub(crate) w: W,
 
@@ -57,7 +52,7 @@ pub(crate) struct Failover {
     #[arg(long, default_value_t = true, action = ArgAction::Set, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub(crate) retry_writes: bool,
 
-    /// Pause between two writes
+    /// Pause between two writes, in milliseconds
     #[arg(long, default_value_t = 10, value_name = "N")]
     pub(crate) pause_ms: u64,
 
@@ -69,7 +64,7 @@ pub(crate) struct Failover {
     #[arg(long)]
     pub(crate) json: bool,
 
-    /// How long the set's members miss a primary before they elect another; the default is the server's own
+    /// How long the set's members miss a primary before they elect another, in milliseconds; the default is the server's own
     #[arg(long, default_value_t = 10_000, value_name = "N", value_parser = clap::value_parser!(u32).range(100..))]
     pub(crate) election_timeout_ms: u32,
 }

@@ -66,6 +66,9 @@ fn on_tokio(job: &Job) -> Outcome {
 async fn run<R: Runtime + Default>(job: &Job, runtime: R) -> Outcome {
     let client = client::<R>(job).await.map_err(|e| e.to_string())?;
     let writer = Writer::new(client, runtime, &job.suffix);
+    if job.judge {
+        job.live.line(&format!("writing to {}; Ctrl-C ends it", writer.places()));
+    }
     writer.write_for_ever(&job.ledger, &job.live, job.args.pause()).await;
     let mut findings = None;
     if job.judge {

@@ -15,7 +15,7 @@ const REDRAW: Duration = Duration::from_millis(200);
 /// A write that takes longer than this shows in the status line.
 const SLOW: Duration = Duration::from_millis(500);
 /// Servers' and drivers' messages can be long; the line is not.
-const LONGEST_REASON: usize = 160;
+const LONGEST_REASON: usize = 400;
 
 /// The line, shared by everybody with something to tell.
 #[derive(Debug)]
@@ -70,7 +70,8 @@ impl Live {
         {
             status.push_str(&format!(" | waiting for {:.1} s", waited.as_secs_f64()));
         }
-        status
+        // Without wrapping: a narrow terminal cuts it off, and can still rewrite it.
+        format!("\x1b[?7l{status}\x1b[?7h")
     }
 
     /// Tells of what the driver learns about the servers.
@@ -85,7 +86,8 @@ impl Live {
             SdamEvent::TopologyDescriptionChanged(change) => {
                 let (before, after) =
                     (change.previous_description.topology_type, change.new_description.topology_type);
-                if before != after {
+                // Without servers it is the client that is shutting down.
+                if before != after && !change.new_description.servers.is_empty() {
                     live.line(&format!("topology: {before} -> {after}"));
                 }
             }

@@ -107,8 +107,9 @@ fn start_set(args: &Failover, live: &Live) -> Result<ReplicaSet, String> {
     {
         return Err(format!("--w {n}: with one of {MEMBERS} members down, no write could be acknowledged"));
     }
+    live.line(&format!("looking for mongod {}, which is fetched on first use", fixtures::DEFAULT_VERSION));
     fixtures::mongod(fixtures::DEFAULT_VERSION)?;
-    live.line(&format!("starting {MEMBERS} mongod {}", fixtures::DEFAULT_VERSION));
+    live.line(&format!("starting a replica set of {MEMBERS}"));
     let mut builder = ReplicaSet::builder()
         .election_timeout(Duration::from_millis(args.election_timeout_ms.into()))
         .proxied(args.faults().contains(&Fault::Partition));

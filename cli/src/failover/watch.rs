@@ -4,7 +4,7 @@ use super::host::{Host, Job};
 use super::ledger::Ledger;
 use super::live::{Live, Ticker};
 use super::report::millis;
-use super::verify::{Findings, INSERTS, UPDATES};
+use super::verify::Findings;
 use super::{DATABASE, HUNG, Stop};
 use crate::args::Failover;
 use std::sync::Arc;
@@ -20,9 +20,6 @@ pub(super) fn run(args: &Failover, uri: &str, stop: &Stop) -> Result<bool, Strin
     let ledger = Arc::new(Ledger::default());
     let live = Live::new(Arc::clone(&ledger));
     let suffix = suffix();
-    live.line(&format!(
-        "writing to {DATABASE}.{INSERTS}{suffix} and {DATABASE}.{UPDATES}{suffix}; Ctrl-C ends it"
-    ));
     live.phase("writing");
     let host = Host::start(Job {
         uri: uri.to_owned(),
@@ -44,8 +41,11 @@ pub(super) fn run(args: &Failover, uri: &str, stop: &Stop) -> Result<bool, Strin
         }
         return Ok(false);
     };
-    let findings = outcome.map_err(|why| {
-        format!("{why}\nwhat was written may remain in the collections of {DATABASE} that end in {suffix}")
+    let findings = outcome.map_err(|why| match ledger.claims().begun {
+        0 => why,
+        _ => format!(
+            "{why}\nwhat was written may remain in the collections of {DATABASE} that end in {suffix}"
+        ),
     })?;
     Ok(report(args, &ledger, &findings.unwrap_or_default()))
 }

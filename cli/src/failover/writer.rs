@@ -7,7 +7,7 @@ use super::verify::{Audit, Findings, INSERTS, UPDATES, projection};
 use bson::{Document, doc};
 use futures::StreamExt;
 use quorate::error::Result;
-use quorate::options::{ReadConcern, SelectionCriteria};
+use quorate::options::{ReadConcern, ReadPreference, SelectionCriteria, WriteConcern};
 use quorate::{Client, Collection, Runtime};
 use std::time::{Duration, Instant};
 
@@ -27,6 +27,11 @@ impl<R: Runtime> Writer<R> {
         let inserts = database.collection(&format!("{INSERTS}{suffix}"));
         let updates = database.collection(&format!("{UPDATES}{suffix}"));
         Writer { client, runtime, inserts, updates }
+    }
+
+    /// The names of the collections, for the user.
+    pub(super) fn places(&self) -> String {
+        format!("{} and {}", self.inserts.namespace(), self.updates.namespace())
     }
 
     /// Writes until the ledger is closed. An error leaves the outcome of its write unknown; the next one is tried all the
@@ -59,15 +64,20 @@ impl<R: Runtime> Writer<R> {
 
     /// Reads everything back through the driver itself, from the primary, as a majority has it.
     pub(super) async fn read_back(&self, claims: Claims) -> Result<Findings> {
+        // What was acknowledged with less than a majority may still be on its way there; after this it has arrived. (No
+        // number is negative.)
+        self.updates
+            .update_one(doc! { "_id": -1 }, doc! { "$inc": { "applied": 1 } })
+            .upsert(true)
+            .write_concern(WriteConcern::majority())
+            .await?;
         let mut audit = Audit::new(claims);
         for collection in [&self.inserts, &self.updates] {
             let mut cursor = collection
                 .find(doc! {})
                 .projection(projection())
                 .read_concern(ReadConcern::majority())
-                .selection_criteria(SelectionCriteria::ReadPreference(
-                    quorate::options::ReadPreference::Primary,
-                ))
+                .selection_criteria(SelectionCriteria::ReadPreference(ReadPreference::Primary))
                 .await?;
             while let Some(document) = cursor.next().await {
                 audit.see(&document?);
