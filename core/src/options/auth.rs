@@ -225,10 +225,16 @@ impl Credential {
         }
     }
 
-    /// What must be there when the client is made, and may still be missing when its connection string is read.
+    /// What is asked only when the client is made, and not yet when its connection string is read.
+    ///
+    /// Keys for AWS can be read off a connection string, as they always could, but not used: "If credentials are provided in the
+    /// URI or client options, the driver MUST raise an error" (MONGODB-AWS, "Obtaining Credentials").
     pub(crate) fn check_complete(&self) -> Result<(), Fault> {
         if self.mechanism == Some(AuthMechanism::MongoDbOidc) && self.property("ENVIRONMENT").is_none() {
             return Err(("authMechanismProperties", "MONGODB-OIDC needs ENVIRONMENT".into()));
+        }
+        if self.mechanism == Some(AuthMechanism::MongoDbAws) && self.username.is_some() {
+            return Err(("user name", "MONGODB-AWS takes none: its keys come from the environment".into()));
         }
         Ok(())
     }

@@ -9,25 +9,20 @@ mod file;
 mod matching;
 mod simulation;
 
-use super::{Case, Corpus, slug};
+use super::{Holds, Suite};
 use file::TestFile;
 use simulation::{ErrorOrder, Simulation};
 
-/// Every case of the suite.
-pub fn cases(corpus: &Corpus) -> Vec<Case> {
-    let files =
-        corpus.json_files("connection-monitoring-and-pooling/tests/cmap-format", "connection_monitoring");
-    files
-        .into_iter()
-        .map(|path| {
-            let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-            let json = Corpus::load(&path);
-            let description = json.as_ref().ok().and_then(|j| j["description"].as_str()).unwrap_or_default();
-            let name = format!("cmap::{}::{}", slug(&stem), slug(description));
-            Case { suite: "cmap", name, file: path, run: Box::new(move || run(&TestFile::read(&json?)?)) }
-        })
-        .collect()
-}
+/// `connection-monitoring-and-pooling/tests/cmap-format`.
+pub(super) const SUITES: [Suite; 1] = [Suite {
+    name: "cmap",
+    prefix: "cmap",
+    specs: "connection-monitoring-and-pooling/tests/cmap-format",
+    pymongo: "connection_monitoring",
+    holds: Holds::OneCase,
+    expects: &["/error", "/events"],
+    check: |test| run(&TestFile::read(test)?),
+}];
 
 /// Runs one file.
 ///

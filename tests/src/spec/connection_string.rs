@@ -2,69 +2,34 @@
 //!
 //! Format: connection string specification, tests/README. The URI options suite has the same one.
 
-use super::{Case, Corpus, slug};
+use super::{Holds, Suite};
 use quorate_core::options::{ClientOptions, Compressor, Tls};
 use quorate_core::uri::ConnectionString;
 use quorate_core::{Acknowledgment, Duration, ServerAddress};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Ipv6Addr};
-use std::path::PathBuf;
 
-/// The cases of `connection-string/tests`.
-pub fn cases(corpus: &Corpus) -> Vec<Case> {
-    let files = corpus.json_files("connection-string/tests", "connection_string/test");
-    tests("connection string", "connection_string", files, |test: &Test| test.description.clone(), run)
-}
+/// The expectations of this format.
+pub(super) const EXPECTS: &[&str] = &["/valid", "/warning", "/hosts", "/auth", "/options"];
 
-/// One case for each member of `tests` in each file. A file that cannot be read is one case that fails.
-pub(super) fn tests<T: DeserializeOwned + Send + 'static>(
-    suite: &'static str,
-    prefix: &str,
-    files: Vec<PathBuf>,
-    description: fn(&T) -> String,
-    run: fn(&T) -> Result<(), String>,
-) -> Vec<Case> {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct File<T> {
-        tests: Vec<T>,
-    }
-    let mut cases = Vec::new();
-    let mut names: BTreeMap<String, usize> = BTreeMap::new();
-    for file in files {
-        let stem = slug(&file.file_stem().unwrap_or_default().to_string_lossy());
-        let read = Corpus::load(&file).and_then(|json| {
-            serde_json::from_value::<File<T>>(json).map_err(|e| format!("{}: {e}", file.display()))
-        });
-        let tests = match read {
-            Ok(read) => read.tests,
-            Err(why) => {
-                let name = format!("{prefix}::{stem}");
-                cases.push(Case { suite, name, file, run: Box::new(move || Err(why)) });
-                continue;
-            }
-        };
-        for test in tests {
-            let mut name = format!("{prefix}::{stem}::{}", slug(&description(&test)));
-            let times = names.entry(name.clone()).or_default();
-            *times += 1;
-            if *times > 1 {
-                name = format!("{name}_{times}");
-            }
-            cases.push(Case { suite, name, file: file.clone(), run: Box::new(move || run(&test)) });
-        }
-    }
-    cases
-}
+/// `connection-string/tests`.
+pub(super) const SUITES: [Suite; 1] = [Suite {
+    name: "connection-string",
+    prefix: "connection_string",
+    specs: "connection-string/tests",
+    pymongo: "connection_string/test",
+    holds: Holds::Tests,
+    expects: EXPECTS,
+    check: run,
+}];
 
 /// One test of either suite. A `null` asserts nothing.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Test {
-    pub(super) description: String,
+struct Test {
+    #[serde(rename = "description")]
+    _description: String,
     uri: String,
     valid: bool,
     warning: Option<bool>,
@@ -90,7 +55,8 @@ struct Auth {
     db: Option<String>,
 }
 
-pub(super) fn run(test: &Test) -> Result<(), String> {
+pub(super) fn run(test: &Value) -> Result<(), String> {
+    let test = Test::deserialize(test).map_err(|e| e.to_string())?;
     let read = match ConnectionString::parse(&test.uri) {
         Ok(read) if test.valid => read,
         Ok(read) => return Err(format!("should be refused: {} is {read:?}", test.uri)),
@@ -161,7 +127,7 @@ fn host(address: &ServerAddress) -> (&str, &str, Option<u16>) {
 /// An option's value in the form the files have it, read off the typed options; `null` when it is not set.
 ///
 /// A name that is not known here is an error, so that a new option in the files cannot pass unseen.
-fn option(options: &ClientOptions, name: &str) -> Result<Value, String> {
+pub(super) fn option(options: &ClientOptions, name: &str) -> Result<Value, String> {
     let o = options;
     let millis =
         |value: Option<Duration>| json!(value.map(|value| u64::try_from(value.as_millis()).unwrap()));
@@ -204,7 +170,7 @@ fn option(options: &ClientOptions, name: &str) -> Result<Value, String> {
         "srvmaxhosts" => json!(o.srv_max_hosts),
         "srvservicename" => json!(o.srv_service_name),
         "timeoutms" => millis(o.timeout),
-        "tls" => json!(o.tls.as_ref().map(|tls| matches!(tls, Tls::Enabled(_)))),
+        "tls" | "ssl" => json!(o.tls.as_ref().map(|tls| matches!(tls, Tls::Enabled(_)))),
         "tlsallowinvalidcertificates" => json!(tls.and_then(|t| t.allow_invalid_certificates)),
         "tlsallowinvalidhostnames" => json!(tls.and_then(|t| t.allow_invalid_hostnames)),
         "tlscafile" => json!(tls.and_then(|t| t.ca_file_path.as_ref())),

@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 /// An opened corpus.
 #[derive(Clone, Debug)]
 pub struct Corpus {
+    /// The folder that holds the suites' folders.
     root: PathBuf,
     layout: Layout,
+    is_default: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,44 +18,45 @@ enum Layout {
 }
 
 impl Corpus {
-    /// Opens what `QUORATE_SPECS` names, or else PyMongo's source distribution, fetched on first use into
+    /// Opens what `QUORATE_SPECS` names, or else the default: PyMongo's source distribution, fetched on first use into
     /// `target/fixtures/`.
     ///
     /// # Errors
     /// One line that says what to set, when neither is to be had.
     pub fn open() -> Result<Self, String> {
-        Self::at(quorate_harness::fixtures::specifications()?)
+        let is_default = std::env::var_os("QUORATE_SPECS").is_none_or(|value| value.is_empty());
+        Ok(Corpus { is_default, ..Self::at(quorate_harness::fixtures::specifications()?)? })
     }
 
-    /// Opens `root`, telling its layout by what lies there.
+    /// Opens `root`, telling its layout by what lies there: at least one suite's folder must.
     ///
     /// # Errors
     /// When it is neither.
     pub fn at(root: impl Into<PathBuf>) -> Result<Self, String> {
-        let root = root.into();
-        if root.join("source/server-selection/tests").is_dir() {
-            Ok(Corpus { root, layout: Layout::Specifications })
-        } else if root.join("test/server_selection").is_dir() {
-            Ok(Corpus { root, layout: Layout::PyMongo })
-        } else {
-            Err(format!(
-                "{} is neither a specifications checkout nor an unpacked PyMongo distribution",
-                root.display()
-            ))
+        let given = root.into();
+        for (layout, folder) in [(Layout::Specifications, "source"), (Layout::PyMongo, "test")] {
+            let corpus = Corpus { root: given.join(folder), layout, is_default: false };
+            if super::suites().any(|suite| corpus.folder(suite.specs, suite.pymongo).is_dir()) {
+                return Ok(corpus);
+            }
         }
+        Err(format!(
+            "{} is neither a specifications checkout nor an unpacked PyMongo distribution",
+            given.display()
+        ))
     }
 
-    /// The JSON files below a folder (sorted, recursive): `specs` relative to `source/`, `pymongo` relative to `test/`.
-    /// Empty when the corpus does not have it.
-    pub fn json_files(&self, specs: &str, pymongo: &str) -> Vec<PathBuf> {
-        let dir = match self.layout {
-            Layout::Specifications => self.root.join("source").join(specs),
-            Layout::PyMongo => self.root.join("test").join(pymongo),
-        };
-        let mut files = Vec::new();
-        collect(&dir, &mut files);
-        files.sort();
-        files
+    /// Whether this is the corpus that `tests/skips.toml` is about.
+    pub const fn is_default(&self) -> bool {
+        self.is_default
+    }
+
+    /// A suite's folder: `specs` relative to `source/`, `pymongo` relative to `test/`. It need not exist.
+    pub(super) fn folder(&self, specs: &str, pymongo: &str) -> PathBuf {
+        self.root.join(match self.layout {
+            Layout::Specifications => specs,
+            Layout::PyMongo => pymongo,
+        })
     }
 
     /// A file parsed as JSON.
@@ -66,14 +69,20 @@ impl Corpus {
     }
 }
 
-fn collect(dir: &Path, files: &mut Vec<PathBuf>) {
-    let Ok(entries) = std::fs::read_dir(dir) else { return };
-    for entry in entries.flatten() {
-        let path = entry.path();
-        if path.is_dir() {
-            collect(&path, files);
-        } else if path.extension().is_some_and(|e| e == "json") {
-            files.push(path);
+/// The JSON files below a folder, sorted; none if there is no such folder.
+pub(super) fn json_files(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    let mut open = vec![folder.to_path_buf()];
+    while let Some(folder) = open.pop() {
+        for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                open.push(path);
+            } else if path.extension().is_some_and(|e| e == "json") {
+                files.push(path);
+            }
         }
     }
+    files.sort();
+    files
 }

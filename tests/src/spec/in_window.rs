@@ -2,30 +2,24 @@
 //!
 //! Format: server selection specification, tests/README, "Selection Within Latency Window YAML Tests".
 
-use super::server_selection::{Topology, path_name};
-use super::{Case, Corpus};
+use super::server_selection::Topology;
+use super::{Holds, Suite};
 use quorate_core::selection::{CandidateCache, DEFAULT_LOCAL_THRESHOLD, SelectionCriteria, Snapshot};
 use quorate_core::{Duration, ReadPreference, ReadPreferenceMode, Rng, ServerAddress};
 use serde::Deserialize;
+use serde_json::Value;
 use std::collections::BTreeMap;
-use std::path::Path;
 
-/// The cases of `server-selection/tests/in_window`.
-pub fn cases(corpus: &Corpus) -> Vec<Case> {
-    corpus
-        .json_files("server-selection/tests/in_window", "server_selection/in_window")
-        .into_iter()
-        .map(|file| Case {
-            suite: "server selection/in window",
-            name: format!("server_selection::{}", path_name(&file, 2)),
-            run: {
-                let file = file.clone();
-                Box::new(move || run(&file))
-            },
-            file,
-        })
-        .collect()
-}
+/// `server-selection/tests/in_window`.
+pub(super) const SUITES: [Suite; 1] = [Suite {
+    name: "server-selection/in-window",
+    prefix: "server_selection::in_window",
+    specs: "server-selection/tests/in_window",
+    pymongo: "server_selection/in_window",
+    holds: Holds::OneCase,
+    expects: &["/outcome/expected_frequencies"],
+    check: run,
+}];
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -52,8 +46,8 @@ struct Outcome {
     expected_frequencies: BTreeMap<String, f64>,
 }
 
-fn run(file: &Path) -> Result<(), String> {
-    let test: Test = serde_json::from_value(Corpus::load(file)?).map_err(|e| e.to_string())?;
+fn run(test: &Value) -> Result<(), String> {
+    let test = Test::deserialize(test).map_err(|e| e.to_string())?;
     let snapshot = Snapshot::new(&test.topology_description.read(Duration::from_secs(10))?);
     let index = |text: &str| {
         let address = ServerAddress::parse(text).ok_or(format!("bad address {text}"))?;

@@ -2,30 +2,24 @@
 //!
 //! Format: max staleness specification, tests/README.
 
-use super::server_selection::{Preference, Server, Topology, expect, path_name};
-use super::{Case, Corpus};
+use super::server_selection::{Preference, Server, Topology, expect};
+use super::{Holds, Suite};
 use quorate_core::Duration;
 use quorate_core::error::ErrorKind;
 use quorate_core::selection::{CandidateCache, DEFAULT_LOCAL_THRESHOLD, SelectionCriteria, Snapshot, check};
 use serde::Deserialize;
-use std::path::Path;
+use serde_json::Value;
 
-/// The cases of `max-staleness/tests`.
-pub fn cases(corpus: &Corpus) -> Vec<Case> {
-    corpus
-        .json_files("max-staleness/tests", "max_staleness")
-        .into_iter()
-        .map(|file| Case {
-            suite: "max staleness",
-            name: format!("max_staleness::{}", path_name(&file, 2)),
-            run: {
-                let file = file.clone();
-                Box::new(move || run(&file))
-            },
-            file,
-        })
-        .collect()
-}
+/// `max-staleness/tests`.
+pub(super) const SUITES: [Suite; 1] = [Suite {
+    name: "max-staleness",
+    prefix: "max_staleness",
+    specs: "max-staleness/tests",
+    pymongo: "max_staleness",
+    holds: Holds::OneCase,
+    expects: &["/suitable_servers", "/in_latency_window", "/error"],
+    check: run,
+}];
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -39,8 +33,8 @@ struct Test {
     error: Option<bool>,
 }
 
-fn run(file: &Path) -> Result<(), String> {
-    let test: Test = serde_json::from_value(Corpus::load(file)?).map_err(|e| e.to_string())?;
+fn run(test: &Value) -> Result<(), String> {
+    let test = Test::deserialize(test).map_err(|e| e.to_string())?;
     // Ten seconds is the multi-threaded driver's default.
     let heartbeat = Duration::from_millis(test.heartbeat_frequency_ms.unwrap_or(10_000));
     let topology = test.topology_description.read(heartbeat)?;

@@ -1,10 +1,10 @@
 //! Average round trip time: `server-selection/tests/rtt`.
 
-use super::{Case, Corpus, slug};
+use super::{Holds, Suite};
 use quorate_core::Duration;
 use quorate_core::monitor::RttAverage;
 use serde::Deserialize;
-use std::path::Path;
+use serde_json::Value;
 
 /// A file of this suite.
 #[derive(Deserialize)]
@@ -23,26 +23,19 @@ enum Previous {
     Null(String),
 }
 
-/// One case a file.
-pub fn cases(corpus: &Corpus) -> Vec<Case> {
-    corpus
-        .json_files("server-selection/tests/rtt", "server_selection/rtt")
-        .into_iter()
-        .map(|file| {
-            let stem = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-            let path = file.clone();
-            Case {
-                suite: "server-selection/rtt",
-                name: format!("rtt::{}", slug(&stem)),
-                file,
-                run: Box::new(move || run(&path)),
-            }
-        })
-        .collect()
-}
+/// `server-selection/tests/rtt`.
+pub(super) const SUITES: [Suite; 1] = [Suite {
+    name: "server-selection/rtt",
+    prefix: "server_selection::rtt",
+    specs: "server-selection/tests/rtt",
+    pymongo: "server_selection/rtt",
+    holds: Holds::OneCase,
+    expects: &["/new_avg_rtt"],
+    check: run,
+}];
 
-fn run(path: &Path) -> Result<(), String> {
-    let file: File = serde_json::from_value(Corpus::load(path)?).map_err(|e| e.to_string())?;
+fn run(test: &Value) -> Result<(), String> {
+    let file = File::deserialize(test).map_err(|e| e.to_string())?;
     let mut rtt = match file.avg_rtt_ms {
         Previous::Null(text) if text == "NULL" => RttAverage::new(),
         Previous::Null(text) => return Err(format!("avg_rtt_ms is neither a number nor NULL: {text:?}")),

@@ -6,52 +6,45 @@
 
 mod host;
 
-use super::corpus::Corpus;
 use super::json::{Fields, at, check, object, text};
-use super::{Case, slug};
+use super::{Holds, Suite};
 pub(super) use host::Host;
 use host::bson_of;
 use quorate_core::error::{CommandError, IoErrorKind, WriteConcernError, WriteError, WriteFailure, labels};
 use quorate_core::sdam::{AppError, ServerDescription, TopologyVersion};
 use quorate_core::{Error, ErrorKind, ServerAddress};
 use serde_json::Value;
-use std::path::Path;
 
 pub(super) use host::options_of;
 
-/// Folder and suite.
-const FOLDERS: [(&str, &str); 5] = [
-    ("rs", "sdam/rs"),
-    ("single", "sdam/single"),
-    ("sharded", "sdam/sharded"),
-    ("load-balanced", "sdam/load-balanced"),
-    ("errors", "sdam/errors"),
+const fn suite(
+    name: &'static str,
+    prefix: &'static str,
+    specs: &'static str,
+    pymongo: &'static str,
+) -> Suite {
+    Suite { name, prefix, specs, pymongo, holds: Holds::OneCase, expects: &["/phases/*/outcome"], check: run }
+}
+
+macro_rules! suite {
+    ($folder:literal, $module:literal) => {
+        suite(
+            concat!("sdam/", $folder),
+            concat!("sdam::", $module),
+            concat!("server-discovery-and-monitoring/tests/", $folder),
+            concat!("discovery_and_monitoring/", $folder),
+        )
+    };
+}
+
+/// The folders of `server-discovery-and-monitoring/tests` that have this format.
+pub(super) const SUITES: [Suite; 5] = [
+    suite!("rs", "rs"),
+    suite!("single", "single"),
+    suite!("sharded", "sharded"),
+    suite!("load-balanced", "load_balanced"),
+    suite!("errors", "errors"),
 ];
-
-/// One case a file.
-pub fn cases(corpus: &Corpus) -> Vec<Case> {
-    let mut cases = Vec::new();
-    for (folder, suite) in FOLDERS {
-        let files = corpus.json_files(
-            &format!("server-discovery-and-monitoring/tests/{folder}"),
-            &format!("discovery_and_monitoring/{folder}"),
-        );
-        for file in files {
-            let stem = file.file_stem().unwrap_or_default().to_string_lossy();
-            cases.push(Case {
-                suite,
-                name: format!("sdam::{}::{}", slug(folder), slug(&stem)),
-                file: file.clone(),
-                run: Box::new(move || run_file(&file)),
-            });
-        }
-    }
-    cases
-}
-
-fn run_file(file: &Path) -> Result<(), String> {
-    run(&Corpus::load(file)?)
-}
 
 fn run(case: &Value) -> Result<(), String> {
     let case = Fields::of(case, &["description", "uri", "phases"])?;
@@ -144,16 +137,16 @@ fn check_outcome(host: &Host, outcome: &Value) -> Result<(), String> {
     )?;
     let topology = host.topology.description();
     check("topologyType", text(fields.get("topologyType")?)?, topology.topology_type.as_str())?;
-    check("setName", fields.get("setName")?.as_str(), topology.set_name.as_deref())?;
+    check("setName", fields.text("setName")?, topology.set_name.as_deref())?;
     check(
         "logicalSessionTimeoutMinutes",
-        fields.find("logicalSessionTimeoutMinutes").and_then(Value::as_i64),
+        fields.integer("logicalSessionTimeoutMinutes")?,
         topology.logical_session_timeout_minutes,
     )?;
-    check("maxSetVersion", fields.find("maxSetVersion").and_then(Value::as_i64), topology.max_set_version)?;
+    check("maxSetVersion", fields.integer("maxSetVersion")?, topology.max_set_version)?;
     check("maxElectionId", object_id(fields.find("maxElectionId"))?, topology.max_election_id)?;
-    if let Some(compatible) = fields.find("compatible") {
-        check("compatible", compatible.as_bool(), Some(topology.compatibility_error.is_none()))?;
+    if let Some(compatible) = fields.boolean("compatible")? {
+        check("compatible", Some(compatible), Some(topology.compatibility_error.is_none()))?;
     }
     let servers = object(fields.get("servers")?)?;
     let known: Vec<_> = topology.servers.keys().map(ToString::to_string).collect();
@@ -193,18 +186,27 @@ fn check_server(host: &Host, expected: &Value, server: &ServerDescription) -> Re
             return Err(format!("error: expected {part} to be part of {error:?}"));
         }
     }
-    check("setName", fields.find("setName").and_then(Value::as_str), server.set_name.as_deref())?;
-    check("setVersion", fields.find("setVersion").and_then(Value::as_i64), server.set_version)?;
+    check("setName", fields.text("setName")?, server.set_name.as_deref())?;
+    check("setVersion", fields.integer("setVersion")?, server.set_version)?;
     check("electionId", object_id(fields.find("electionId"))?, server.election_id)?;
-    if let Some(minutes) = fields.find("logicalSessionTimeoutMinutes") {
-        check("logicalSessionTimeoutMinutes", minutes.as_i64(), server.logical_session_timeout_minutes)?;
+    if fields.find("logicalSessionTimeoutMinutes").is_some() {
+        let minutes = fields.integer("logicalSessionTimeoutMinutes")?;
+        check("logicalSessionTimeoutMinutes", minutes, server.logical_session_timeout_minutes)?;
     }
     // Unset versions are 0 in a description.
-    if let Some(version) = fields.find("minWireVersion") {
-        check("minWireVersion", version.as_i64().unwrap_or(0), server.min_wire_version.into())?;
+    if fields.find("minWireVersion").is_some() {
+        check(
+            "minWireVersion",
+            fields.integer("minWireVersion")?.unwrap_or(0),
+            server.min_wire_version.into(),
+        )?;
     }
-    if let Some(version) = fields.find("maxWireVersion") {
-        check("maxWireVersion", version.as_i64().unwrap_or(0), server.max_wire_version.into())?;
+    if fields.find("maxWireVersion").is_some() {
+        check(
+            "maxWireVersion",
+            fields.integer("maxWireVersion")?.unwrap_or(0),
+            server.max_wire_version.into(),
+        )?;
     }
     let version = fields.find("topologyVersion").map(topology_version).transpose()?.flatten();
     check("topologyVersion", version, server.topology_version)?;

@@ -1,33 +1,23 @@
 //! SDAM monitoring: the events that hello replies give rise to, in full and in order.
 
-use super::corpus::Corpus;
 use super::json::{Fields, at, check, text};
 use super::sdam::{Host, options_of};
-use super::{Case, slug};
+use super::{Holds, Suite};
 use quorate_core::ServerAddress;
 use quorate_core::event::sdam::SdamEvent;
 use quorate_core::sdam::{ServerDescription, TopologyDescription};
 use serde_json::Value;
-use std::path::Path;
 
-/// One case a file.
-pub fn cases(corpus: &Corpus) -> Vec<Case> {
-    let files = corpus.json_files("server-discovery-and-monitoring/tests/monitoring", "sdam_monitoring");
-    let case = |file: std::path::PathBuf| {
-        let stem = file.file_stem().unwrap_or_default().to_string_lossy();
-        Case {
-            suite: "sdam-monitoring",
-            name: format!("sdam_monitoring::{}", slug(&stem)),
-            file: file.clone(),
-            run: Box::new(move || run_file(&file)),
-        }
-    };
-    files.into_iter().map(case).collect()
-}
-
-fn run_file(file: &Path) -> Result<(), String> {
-    run(&Corpus::load(file)?)
-}
+/// `server-discovery-and-monitoring/tests/monitoring`.
+pub(super) const SUITES: [Suite; 1] = [Suite {
+    name: "sdam-monitoring",
+    prefix: "sdam_monitoring",
+    specs: "server-discovery-and-monitoring/tests/monitoring",
+    pymongo: "sdam_monitoring",
+    holds: Holds::OneCase,
+    expects: &["/phases/*/outcome"],
+    check: run,
+}];
 
 fn run(case: &Value) -> Result<(), String> {
     let case = Fields::of(case, &["description", "uri", "phases"])?;
@@ -106,7 +96,7 @@ fn check_id(value: &Value, id: u64) -> Result<(), String> {
 fn check_topology(expected: &Value, topology: &TopologyDescription) -> Result<(), String> {
     let fields = Fields::of(expected, &["topologyType", "setName", "servers"])?;
     check("topologyType", text(fields.get("topologyType")?)?, topology.topology_type.as_str())?;
-    check("setName", fields.find("setName").and_then(Value::as_str), topology.set_name.as_deref())?;
+    check("setName", fields.text("setName")?, topology.set_name.as_deref())?;
     let servers = fields.list("servers")?;
     check("number of servers", servers.len(), topology.servers.len())?;
     for expected in servers {
@@ -127,9 +117,9 @@ fn check_server(expected: &Value, server: &ServerDescription) -> Result<(), Stri
         other => other,
     };
     check("type", expected_type, server.server_type.as_str())?;
-    check("setName", fields.find("setName").and_then(Value::as_str), server.set_name.as_deref())?;
+    check("setName", fields.text("setName")?, server.set_name.as_deref())?;
     let primary = server.primary.as_ref().map(ToString::to_string);
-    check("primary", fields.find("primary").and_then(Value::as_str), primary.as_deref())?;
+    check("primary", fields.text("primary")?, primary.as_deref())?;
     check_members("hosts", &fields, &server.hosts)?;
     check_members("passives", &fields, &server.passives)?;
     check_members("arbiters", &fields, &server.arbiters)

@@ -2,7 +2,7 @@
 //!
 //! Format: server selection specification, tests/README, "Server Selection Logic Tests".
 
-use super::{Case, Corpus, slug};
+use super::{Holds, Suite};
 use quorate_core::error::Result as CoreResult;
 use quorate_core::sdam::{ServerDescription, ServerType, TopologyDescription, TopologyType};
 use quorate_core::selection::{
@@ -10,35 +10,20 @@ use quorate_core::selection::{
 };
 use quorate_core::{Duration, Instant, ReadPreference, ReadPreferenceMode, Rng, ServerAddress, TagSet};
 use serde::Deserialize;
+use serde_json::Value;
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::sync::Arc;
 
-/// The cases of `server-selection/tests/server_selection`.
-pub fn cases(corpus: &Corpus) -> Vec<Case> {
-    corpus
-        .json_files("server-selection/tests/server_selection", "server_selection/server_selection")
-        .into_iter()
-        .map(|file| Case {
-            suite: "server selection/selection",
-            name: format!("server_selection::{}", path_name(&file, 3)),
-            run: {
-                let file = file.clone();
-                Box::new(move || run(&file))
-            },
-            file,
-        })
-        .collect()
-}
-
-/// The last `parts` parts of a path, as one name.
-pub(super) fn path_name(file: &Path, parts: usize) -> String {
-    let stem = file.with_extension("");
-    let mut names: Vec<String> =
-        stem.components().rev().take(parts).map(|part| slug(&part.as_os_str().to_string_lossy())).collect();
-    names.reverse();
-    names.join("::")
-}
+/// `server-selection/tests/server_selection`.
+pub(super) const SUITES: [Suite; 1] = [Suite {
+    name: "server-selection/selection",
+    prefix: "server_selection",
+    specs: "server-selection/tests/server_selection",
+    pymongo: "server_selection/server_selection",
+    holds: Holds::OneCase,
+    expects: &["/suitable_servers", "/in_latency_window"],
+    check: run,
+}];
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -90,7 +75,7 @@ pub(super) struct Server {
 #[serde(deny_unknown_fields)]
 struct LastWrite {
     #[serde(rename = "lastWriteDate")]
-    last_write_date: serde_json::Value,
+    last_write_date: Value,
 }
 
 /// `read_preference`.
@@ -161,7 +146,7 @@ impl Topology {
 }
 
 /// A number in plain or extended JSON.
-fn number(value: &serde_json::Value) -> Result<i64, String> {
+fn number(value: &Value) -> Result<i64, String> {
     let wrapped = value.get("$numberLong").and_then(|text| text.as_str()).and_then(|text| text.parse().ok());
     value.as_i64().or(wrapped).ok_or(format!("not a number: {value}"))
 }
@@ -193,8 +178,8 @@ fn topology_type(name: &str) -> Result<TopologyType, String> {
         .ok_or(format!("unknown topology type {name}"))
 }
 
-fn run(file: &Path) -> Result<(), String> {
-    let test: Test = serde_json::from_value(Corpus::load(file)?).map_err(|e| e.to_string())?;
+fn run(test: &Value) -> Result<(), String> {
+    let test = Test::deserialize(test).map_err(|e| e.to_string())?;
     let topology = test.topology_description.read(Duration::from_secs(10))?;
     let criteria = match test.operation {
         Operation::Read => test.read_preference.read()?.into(),

@@ -2,11 +2,16 @@
 //!
 //! Format: URI options specification, tests/README: that of the connection string suite.
 
-use super::connection_string::{Test, run, tests};
-use super::{Case, Corpus};
+use super::connection_string::{EXPECTS, run};
+use super::{Holds, Suite};
 
-/// The cases of `uri-options/tests`.
-pub fn cases(corpus: &Corpus) -> Vec<Case> {
-    let files = corpus.json_files("uri-options/tests", "uri_options");
-    tests("uri options", "uri_options", files, |test: &Test| test.description.clone(), run)
-}
+/// `uri-options/tests`.
+pub(super) const SUITES: [Suite; 1] = [Suite {
+    name: "uri-options",
+    prefix: "uri_options",
+    specs: "uri-options/tests",
+    pymongo: "uri_options",
+    holds: Holds::Tests,
+    expects: EXPECTS,
+    check: run,
+}];

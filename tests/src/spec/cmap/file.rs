@@ -9,7 +9,7 @@ pub(super) struct TestFile {
     pub(super) fail_point: Option<FailPoint>,
     pub(super) operations: Vec<Operation>,
     pub(super) error: Option<Map<String, Value>>,
-    pub(super) events: Vec<Value>,
+    pub(super) events: Option<Vec<Value>>,
     pub(super) ignore: Vec<String>,
 }
 
@@ -86,7 +86,7 @@ impl TestFile {
                 .map(Operation::read)
                 .collect::<Result<_, _>>()?,
             error: top.optional("error", |v| v.as_object().cloned())?,
-            events: top.optional("events", |v| v.as_array().cloned())?.unwrap_or_default(),
+            events: top.optional("events", |v| v.as_array().cloned())?,
             ignore: top
                 .optional("ignore", |v| v.as_array().cloned())?
                 .unwrap_or_default()
