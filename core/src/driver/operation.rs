@@ -185,7 +185,7 @@ pub(super) fn read_preference_to_send(
 #[must_use]
 #[expect(
     clippy::large_enum_variant,
-    reason = "every operation gets one: moving it costs less than a box would"
+    reason = "the large one is the common one, and must not cost an allocation"
 )]
 pub enum Begin {
     /// Go: write the command on this connection.
