@@ -58,6 +58,22 @@ impl Peer {
         }
     }
 
+    /// The words for a stream that ended after the handshake without the server's saying so. `talked` says whether it had
+    /// sent any data by then.
+    pub(super) fn cut_off(&self, talked: bool) -> &'static str {
+        if talked || self.shows_certificate() {
+            "the server closed the connection"
+        } else {
+            // A mongod that requires a client certificate looks for it after the handshake, and hangs up without an alert.
+            "the server closed the connection right after the TLS handshake; if it requires a client certificate, name it \
+             with tlsCertificateKeyFile"
+        }
+    }
+
+    fn shows_certificate(&self) -> bool {
+        self.config.rustls.client_auth_cert_resolver.has_certs()
+    }
+
     fn ended(&self, how: &str, heard: bool) -> String {
         let host = &self.host;
         if heard {
@@ -136,7 +152,7 @@ impl Peer {
     fn alert(&self, alert: AlertDescription) -> String {
         use AlertDescription as A;
         let host = &self.host;
-        let shown = self.config.rustls.client_auth_cert_resolver.has_certs();
+        let shown = self.shows_certificate();
         match alert {
             A::CertificateRequired if !shown => {
                 format!(

@@ -26,7 +26,7 @@ const MAX_PASSES: usize = 64;
 /// [`io::ErrorKind::UnexpectedEof`]: somebody may have cut it, and servers that are killed end so too.
 ///
 /// Errors of TLS itself are of kind [`io::ErrorKind::InvalidData`], with the driver's [`Error`] inside. A server that asks for
-/// a client certificate may say so only after the handshake (TLS 1.3), in answer to the first read.
+/// a client certificate may say so only after the handshake (TLS 1.3), in answer to the first read, or just hang up (mongod).
 #[derive(Debug)]
 pub struct TlsStream<S> {
     io: S,
@@ -34,6 +34,8 @@ pub struct TlsStream<S> {
     peer: Peer,
     /// Whether the server ever sent a byte.
     heard: bool,
+    /// Whether any of them was for the reader.
+    talked: bool,
 }
 
 /// What can end a stream.
@@ -58,7 +60,7 @@ where
     let tls = ClientConnection::new(config.rustls.clone(), server_name(host)?)
         .map_err(|error| tls(format!("no handshake with {host} is possible: {error}")))?;
     let peer = Peer { host: host.to_owned(), config: config.clone() };
-    let mut stream = TlsStream { io: stream, tls, peer, heard: false };
+    let mut stream = TlsStream { io: stream, tls, peer, heard: false, talked: false };
     poll_fn(|cx| stream.poll_handshake(cx)).await?;
     Ok(stream)
 }
@@ -193,12 +195,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for TlsStream<S> {
             match this.tls.reader().read(buf) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                    return Poll::Ready(Err(io::Error::new(
-                        io::ErrorKind::UnexpectedEof,
-                        "the server closed the connection without ending TLS first",
-                    )));
+                    let words = this.peer.cut_off(this.talked);
+                    return Poll::Ready(Err(io::Error::new(io::ErrorKind::UnexpectedEof, words)));
                 }
-                done => return Poll::Ready(done),
+                done => {
+                    this.talked |= matches!(done, Ok(1..));
+                    return Poll::Ready(done);
+                }
             }
             match ready!(this.poll_receive(cx)) {
                 // The end of the stream too: the reader says which kind of end it is.

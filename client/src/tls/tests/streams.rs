@@ -138,12 +138,22 @@ fn an_end_in_order_is_the_end_and_an_end_without_is_an_error() {
                     Err(error) => {
                         assert!(!in_order);
                         assert_eq!(error.kind(), ErrorKind::UnexpectedEof);
+                        assert_eq!(error.to_string(), "the server closed the connection");
                         assert!(tls_error(&error).is_none());
                     }
                 }
             }
         });
     }
+}
+
+#[test]
+fn a_server_that_hangs_up_right_after_the_handshake_may_miss_a_client_certificate() {
+    let (mut stream, _tls, far) = connected();
+    drop(far);
+    let error = block_on(stream.read(&mut [0; 16])).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::UnexpectedEof);
+    assert!(error.to_string().contains("tlsCertificateKeyFile"), "{error}");
 }
 
 #[test]
