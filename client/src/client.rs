@@ -150,9 +150,14 @@ impl<R: Runtime> Client<R> {
     /// every monitor. Operations under way and later ones fail with [`quorate_core::ErrorKind::Shutdown`].
     ///
     /// Dropping the last clone does the same without telling the server (whose sessions then end by themselves).
-    pub async fn shutdown(self) {
+    pub fn shutdown(self) -> action::Shutdown<R> {
+        action::Shutdown::new(self)
+    }
+
+    /// Tells a server which sessions are done with. "endSessions ... best effort": what goes wrong goes unnoticed, and it
+    /// must not keep anybody waiting.
+    pub(crate) async fn end_all_sessions(&self) {
         let ids = self.inner.host.lock().driver.drain_sessions();
-        // "endSessions ... best effort": what goes wrong goes unnoticed, and it must not keep anybody waiting.
         for ids in ids.chunks(MOST_SESSIONS_ENDED_AT_ONCE) {
             if self.topology().logical_session_timeout_minutes.is_none()
                 || self.end_sessions(ids).await.is_err()
@@ -160,7 +165,6 @@ impl<R: Runtime> Client<R> {
                 break;
             }
         }
-        self.inner.host.shutdown();
     }
 
     async fn end_sessions(&self, ids: &[[u8; 16]]) -> Result<()> {

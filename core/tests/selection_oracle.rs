@@ -261,7 +261,7 @@ proptest! {
         selecting in any::<bool>(),
     ) {
         // Keeps the last two of what it is offered.
-        let last_two: ServerSelector = Arc::new(|servers: Vec<&ServerDescription>| {
+        let last_two = ServerSelector::new(|servers: Vec<&ServerDescription>| {
             servers.into_iter().rev().take(2).collect()
         });
         let mut cache = CandidateCache::new(DEFAULT_LOCAL_THRESHOLD, selecting.then_some(last_two));

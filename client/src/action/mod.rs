@@ -48,6 +48,7 @@ mod insert_one;
 mod list_collections;
 mod list_databases;
 mod run_command;
+mod shutdown;
 #[cfg(test)]
 mod tests;
 mod update;
@@ -67,6 +68,7 @@ pub use insert_one::InsertOne;
 pub use list_collections::ListCollections;
 pub use list_databases::ListDatabases;
 pub use run_command::{RunCommand, RunCursorCommand};
+pub use shutdown::Shutdown;
 pub use update::{ReplaceOne, Update};
 
 /// Marks an action that lists whole descriptions.

@@ -4,8 +4,8 @@ use super::{ClientOptions, defaults};
 use crate::driver::{DriverOptions, EventMask};
 
 impl ClientOptions {
-    /// The driver's part of the options, defaults filled in. What only the host knows (server selector, whether
-    /// this is a function-as-a-service) is left at nothing for the host to set.
+    /// The driver's part of the options, defaults filled in. What only the host knows (whether this is a
+    /// function-as-a-service) is left at nothing for the host to set.
     pub fn driver_options(&self) -> DriverOptions {
         DriverOptions {
             seeds: self.hosts.clone(),
@@ -27,7 +27,7 @@ impl ClientOptions {
             retry_reads: self.effective_retry_reads(),
             retry_writes: self.effective_retry_writes(),
             interrupt_stale_primary: self.effective_interrupt_stale_primary(),
-            server_selector: None,
+            server_selector: self.server_selector.clone(),
             events: EventMask {
                 command: self.command_event_handler.is_some(),
                 sdam: self.sdam_event_handler.is_some(),

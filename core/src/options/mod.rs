@@ -25,6 +25,7 @@ pub(crate) use tls::CONFLICTS as TLS_CONFLICTS;
 pub(crate) use validate::{Conflict, is_srv_service_name};
 
 use crate::event::{EventHandler, cmap::CmapEvent, command::CommandEvent, sdam::SdamEvent};
+use crate::selection::ServerSelector;
 use crate::{Duration, ReadConcern, ReadPreference, ServerAddress, WriteConcern};
 use alloc::string::String;
 use alloc::vec;
@@ -124,6 +125,8 @@ pub struct ClientOptions {
     /// the old primary has missed an immediate check. Default true. Those that are safe to retry go on elsewhere; the others
     /// fail with [`crate::ErrorKind::Interrupted`].
     pub interrupt_stale_primary: Option<bool>,
+    /// The application's own say in server selection, between suitability and the latency window.
+    pub server_selector: Option<ServerSelector>,
     /// Who is told of commands.
     pub command_event_handler: Option<EventHandler<CommandEvent>>,
     /// Who is told of connection pools.
@@ -190,6 +193,7 @@ impl ClientOptions {
             max_adaptive_retries: None,
             enable_overload_retargeting: None,
             interrupt_stale_primary: None,
+            server_selector: None,
             command_event_handler: None,
             cmap_event_handler: None,
             sdam_event_handler: None,

@@ -17,8 +17,52 @@ pub type ServerPredicate = Arc<dyn Fn(&ServerDescription) -> bool + Send + Sync>
 /// The application's own filter over the suitable servers, applied before the latency window (server selection
 /// specification, "serverSelector"). It gets them in the order of their addresses and gives back those that may still
 /// be used. It is called at every selection that finds at least one suitable server, so it may keep state.
-pub type ServerSelector =
-    Arc<dyn for<'a> Fn(Vec<&'a ServerDescription>) -> Vec<&'a ServerDescription> + Send + Sync>;
+///
+/// ```
+/// use quorate_core::sdam::ServerDescription;
+/// use quorate_core::selection::ServerSelector;
+/// // Keeps to one data centre, whatever its latency, as long as it has a server.
+/// let near = ServerSelector::new(|servers: Vec<&ServerDescription>| {
+///     let (here, there): (Vec<_>, Vec<_>) =
+///         servers.into_iter().partition(|s| s.tags.get("dc").is_some_and(|dc| dc == "ny"));
+///     if here.is_empty() { there } else { here }
+/// });
+/// # let _ = near;
+/// ```
+#[derive(Clone)]
+pub struct ServerSelector(
+    Arc<dyn for<'a> Fn(Vec<&'a ServerDescription>) -> Vec<&'a ServerDescription> + Send + Sync>,
+);
+
+impl ServerSelector {
+    /// Asks `function` at every selection. It should return quickly.
+    pub fn new(
+        function: impl for<'a> Fn(Vec<&'a ServerDescription>) -> Vec<&'a ServerDescription>
+        + Send
+        + Sync
+        + 'static,
+    ) -> Self {
+        ServerSelector(Arc::new(function))
+    }
+
+    /// What it keeps of `servers`.
+    pub fn select<'a>(&self, servers: Vec<&'a ServerDescription>) -> Vec<&'a ServerDescription> {
+        (self.0)(servers)
+    }
+}
+
+impl PartialEq for ServerSelector {
+    /// Whether both are the same selector.
+    fn eq(&self, other: &Self) -> bool {
+        core::ptr::addr_eq(Arc::as_ptr(&self.0), Arc::as_ptr(&other.0))
+    }
+}
+
+impl fmt::Debug for ServerSelector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ServerSelector")
+    }
+}
 
 /// Which servers an operation can go to. Cheap to clone.
 #[derive(Clone)]

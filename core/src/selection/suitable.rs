@@ -31,7 +31,7 @@ pub fn apply_selector(snapshot: &Snapshot, selector: &ServerSelector, candidates
     let offered =
         candidates.iter().filter_map(|index| snapshot.server(*index)).map(|server| &**server).collect();
     let mut kept: Vec<u32> =
-        selector(offered).iter().filter_map(|server| snapshot.index_of(&server.address)).collect();
+        selector.select(offered).iter().filter_map(|server| snapshot.index_of(&server.address)).collect();
     kept.sort_unstable();
     // What it never was offered, it cannot bring in.
     candidates.retain(|index| kept.binary_search(index).is_ok());

@@ -182,7 +182,7 @@ fn random_selection_within_the_window() {
 fn the_applications_selector() {
     let calls = Arc::new(AtomicU32::new(0));
     let counted = Arc::clone(&calls);
-    let highest: ServerSelector = Arc::new(move |servers: Vec<&ServerDescription>| {
+    let highest = ServerSelector::new(move |servers: Vec<&ServerDescription>| {
         counted.fetch_add(1, Ordering::Relaxed);
         servers.into_iter().max_by_key(|server| server.address.port()).into_iter().collect()
     });
