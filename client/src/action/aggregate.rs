@@ -21,7 +21,8 @@ pub struct Aggregate<'a, R: Runtime, T = Document> {
     target: AggregateTarget<R>,
     pipeline: Vec<Document>,
     options: AggregateOptions,
-    types: PhantomData<(&'a (), fn() -> T)>,
+    lifetime: PhantomData<&'a ()>,
+    documents: PhantomData<fn() -> T>,
 }
 
 /// What an aggregation reads.
@@ -62,14 +63,26 @@ impl<R: Runtime> AggregateTarget<R> {
 
 impl<'a, R: Runtime> Aggregate<'a, R> {
     pub(crate) fn new(target: AggregateTarget<R>, pipeline: Vec<Document>) -> Self {
-        Aggregate { target, pipeline, options: AggregateOptions::default(), types: PhantomData }
+        Aggregate {
+            target,
+            pipeline,
+            options: AggregateOptions::default(),
+            lifetime: PhantomData,
+            documents: PhantomData,
+        }
     }
 }
 
 impl<'a, R: Runtime, T> Aggregate<'a, R, T> {
     /// Has the cursor give documents of type `U`.
     pub fn with_type<U: for<'de> Deserialize<'de>>(self) -> Aggregate<'a, R, U> {
-        Aggregate { target: self.target, pipeline: self.pipeline, options: self.options, types: PhantomData }
+        Aggregate {
+            target: self.target,
+            pipeline: self.pipeline,
+            options: self.options,
+            lifetime: PhantomData,
+            documents: PhantomData,
+        }
     }
 
     setters! { AggregateOptions;

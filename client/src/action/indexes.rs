@@ -27,7 +27,8 @@ pub struct CreateIndex<'a, R: Runtime, Mode = Single> {
     collection: Collection<(), R>,
     indexes: Vec<IndexModel>,
     options: CreateIndexOptions,
-    mode: PhantomData<(&'a (), fn() -> Mode)>,
+    lifetime: PhantomData<&'a ()>,
+    mode: PhantomData<fn() -> Mode>,
 }
 
 impl<R: Runtime, Mode> CreateIndex<'_, R, Mode> {
@@ -36,7 +37,13 @@ impl<R: Runtime, Mode> CreateIndex<'_, R, Mode> {
             let name = index.name();
             index.options.get_or_insert_default().name = Some(name);
         }
-        CreateIndex { collection, indexes, options: CreateIndexOptions::default(), mode: PhantomData }
+        CreateIndex {
+            collection,
+            indexes,
+            options: CreateIndexOptions::default(),
+            lifetime: PhantomData,
+            mode: PhantomData,
+        }
     }
 
     setters! { CreateIndexOptions;
@@ -147,12 +154,18 @@ pub(super) fn encode_drop(
 pub struct ListIndexes<'a, R: Runtime, Mode = ListSpecifications> {
     collection: Collection<(), R>,
     options: ListIndexesOptions,
-    mode: PhantomData<(&'a (), fn() -> Mode)>,
+    lifetime: PhantomData<&'a ()>,
+    mode: PhantomData<fn() -> Mode>,
 }
 
 impl<R: Runtime, Mode> ListIndexes<'_, R, Mode> {
     pub(crate) fn new(collection: Collection<(), R>) -> Self {
-        ListIndexes { collection, options: ListIndexesOptions::default(), mode: PhantomData }
+        ListIndexes {
+            collection,
+            options: ListIndexesOptions::default(),
+            lifetime: PhantomData,
+            mode: PhantomData,
+        }
     }
 
     setters! { ListIndexesOptions;

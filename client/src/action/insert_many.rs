@@ -103,7 +103,8 @@ pub(super) fn split<T: Serialize>(
                 let id = append(buffer, document.borrow()).map_err(Pushed::Refused)?;
                 // A message of one document is sent whatever its size.
                 if buffer.len() - start > room && !first {
-                    return Err(Pushed::NoRoom(buffer.split_off(start), id));
+                    carried = Some((buffer.split_off(start), id));
+                    return Err(Pushed::NoRoom);
                 }
                 batch.ids.push(id);
                 Ok(())
@@ -111,10 +112,7 @@ pub(super) fn split<T: Serialize>(
             match pushed {
                 Ok(()) => {}
                 Err(Pushed::Refused(error)) => return Err(error),
-                Err(Pushed::NoRoom(bytes, id)) => {
-                    carried = Some((bytes, id));
-                    break;
-                }
+                Err(Pushed::NoRoom) => break,
             }
         }
         sequence.finish();
@@ -128,7 +126,7 @@ pub(super) fn split<T: Serialize>(
 /// Why a document did not get into this message.
 enum Pushed {
     Refused(Error),
-    NoRoom(Vec<u8>, Bson),
+    NoRoom,
 }
 
 impl From<quorate_core::raw::RawError> for Pushed {
