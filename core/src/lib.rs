@@ -95,6 +95,7 @@ pub mod selection;
 pub mod session;
 mod shared;
 mod time;
+pub mod transaction;
 pub mod uri;
 pub mod wire;
 

@@ -137,3 +137,28 @@ impl DriverOptions {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Duration;
+
+    /// CMAP tests/README, "Prose Tests", 1 and 2: pool options are the client's, and the same for all of its pools.
+    #[test]
+    fn prose_1_and_2_all_pools_of_a_client_have_its_options() {
+        let mut options = DriverOptions::new(Vec::new());
+        options.max_pool_size = 7;
+        options.min_pool_size = 3;
+        options.max_connecting = 5;
+        options.max_idle_time = Some(Duration::from_secs(11));
+        options.wait_queue_timeout = Some(Duration::from_secs(13));
+        let pool = |host: &str| options.pool(ServerAddress::tcp(host, 1));
+        let (one, other) = (pool("a"), pool("b"));
+        assert_eq!((one.max_pool_size, one.min_pool_size, one.max_connecting), (7, 3, 5));
+        assert_eq!(
+            (one.max_idle_time, one.wait_queue_timeout),
+            (options.max_idle_time, options.wait_queue_timeout)
+        );
+        assert_eq!(PoolOptions { address: other.address.clone(), ..one }, other);
+    }
+}

@@ -2,7 +2,7 @@
 
 use super::skips::Skips;
 use super::{Case, Corpus, all_cases, suites};
-use serde_json::{Value, json};
+use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -93,18 +93,30 @@ impl Report {
 }
 
 impl Line {
-    /// As an object.
-    pub fn to_json(&self) -> Value {
-        json!({
-            "suite": self.suite,
-            "files": self.files,
-            "cases": self.cases,
-            "passed": self.passed,
-            "failed": self.failed.len(),
-            "skipped": self.skipped.len(),
-            "failed_cases": self.failed.keys().collect::<Vec<_>>(),
-            "skipped_cases": self.skipped.keys().collect::<Vec<_>>(),
-        })
+    /// As a JSON object on one line.
+    pub fn to_json(&self) -> String {
+        #[derive(Serialize)]
+        struct Json<'a> {
+            suite: &'a str,
+            files: usize,
+            cases: usize,
+            passed: usize,
+            failed: usize,
+            skipped: usize,
+            failed_cases: Vec<&'a String>,
+            skipped_cases: Vec<&'a String>,
+        }
+        let json = Json {
+            suite: &self.suite,
+            files: self.files,
+            cases: self.cases,
+            passed: self.passed,
+            failed: self.failed.len(),
+            skipped: self.skipped.len(),
+            failed_cases: self.failed.keys().collect(),
+            skipped_cases: self.skipped.keys().collect(),
+        };
+        serde_json::to_string(&json).expect("numbers and texts are JSON")
     }
 }
 
