@@ -3,7 +3,7 @@
 //! The functions below are calls as the official driver documents them (its README, its guide, its migration notes),
 //! with `driver` in the place of `mongodb`. They are compiled, and nothing more; what the calls do is tested elsewhere.
 
-#![allow(dead_code, unused_variables, unused_mut)]
+#![allow(dead_code, unreachable_pub, unused_variables, unused_mut)]
 
 use serde::{Deserialize, Serialize};
 
