@@ -29,7 +29,7 @@ impl Rig {
             reply = answer;
             let bytes = bson::serialize_to_vec(&hello).expect("a hello made here can be encoded");
             let hello = RawDoc::new(&bytes).expect("and looked at");
-            (ServerAddress::tcp(&format!("member{i}"), 27017), HelloReply::parse(hello).expect("and read"))
+            (ServerAddress::tcp(format!("member{i}"), 27017), HelloReply::parse(hello).expect("and read"))
         });
         let hellos: Vec<_> = hellos.collect();
         let options = DriverOptions::new(vec![hellos[0].0.clone()]);

@@ -30,9 +30,9 @@ pub type ServerPredicate = Arc<dyn Fn(&ServerDescription) -> bool + Send + Sync>
 /// # let _ = near;
 /// ```
 #[derive(Clone)]
-pub struct ServerSelector(
-    Arc<dyn for<'a> Fn(Vec<&'a ServerDescription>) -> Vec<&'a ServerDescription> + Send + Sync>,
-);
+pub struct ServerSelector(Arc<Select>);
+
+type Select = dyn for<'a> Fn(Vec<&'a ServerDescription>) -> Vec<&'a ServerDescription> + Send + Sync;
 
 impl ServerSelector {
     /// Asks `function` at every selection. It should return quickly.
