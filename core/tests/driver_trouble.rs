@@ -63,6 +63,26 @@ fn what_hangs_on_a_replaced_primary_is_interrupted_after_the_grace() {
 }
 
 #[test]
+fn a_slow_moment_long_ago_does_not_lengthen_the_grace() {
+    let mut world = World::with_options(&NAMES, options());
+    world.change("a", |a| a.lag = millis(600));
+    world.run_for(millis(3_000));
+    world.change("a", |a| a.lag = millis(0));
+    world.run_for(millis(10_000));
+    let average = world.engine.topology().server(&address("a")).unwrap().round_trip_time.unwrap();
+    assert!(average > millis(300), "{average:?}");
+    let insert = world.insert();
+    world.finish(insert, millis(50)).unwrap();
+    world.change("a", |a| a.mode = Mode::Hang);
+    let hung = world.insert();
+    world.run_for(millis(50));
+    world.change("b", |b| b.become_primary(2));
+    let elected = world.now;
+    world.finish(hung, millis(100)).unwrap();
+    assert!(world.now - elected < millis(30), "{:?}", world.now - elected);
+}
+
+#[test]
 fn connections_being_opened_to_a_hung_primary_hold_nobody_up() {
     let (mut world, retryable, once, elected) = hung_primary(options());
     world.run_until(millis(100), |world| world.done.len() == 2);

@@ -270,7 +270,8 @@ impl Driver {
         let Some(server) = self.servers.get_mut(id) else { return };
         server.request_check(now);
         let Some(watch) = server.watch.as_mut().filter(|_| interrupt) else { return };
-        let usual = watch.average.average().unwrap_or_default();
+        // Not the average: one hello that was held up, by a busy start or an earlier fault, would lengthen it for minutes.
+        let usual = watch.average.shortest().unwrap_or_default();
         let grace = (usual * GRACE_ROUND_TRIPS).clamp(SHORTEST_GRACE, LONGEST_GRACE);
         watch.rtt.probe(now, now + grace);
         self.servers.mark(id);

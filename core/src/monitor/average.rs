@@ -58,6 +58,12 @@ impl RttAverage {
         if self.recent.len() < 2 { None } else { self.recent.iter().min().copied() }
     }
 
+    /// The shortest of the last ten, be it the only one: what the network takes when nothing is in the way. A moment in which the
+    /// client or the server was held up lengthens the average for minutes, and this not at all.
+    pub fn shortest(&self) -> Option<Duration> {
+        self.recent.iter().min().copied()
+    }
+
     /// Forgets everything: the server became unavailable.
     pub fn reset(&mut self) {
         *self = RttAverage::new();
@@ -85,6 +91,7 @@ mod tests {
         assert_eq!((rtt.average(), rtt.min()), (None, None));
         rtt.add_sample(ms(1));
         assert_eq!((rtt.average(), rtt.min()), (Some(ms(1)), None));
+        assert_eq!(rtt.shortest(), Some(ms(1)));
         for _ in 0..9 {
             rtt.add_sample(ms(5));
             assert_eq!(rtt.min(), Some(ms(1)));
@@ -99,7 +106,7 @@ mod tests {
         rtt.add_sample(ms(7));
         rtt.add_sample(ms(7));
         rtt.reset();
-        assert_eq!((rtt.average(), rtt.min()), (None, None));
+        assert_eq!((rtt.average(), rtt.min(), rtt.shortest()), (None, None, None));
         rtt.add_sample(ms(3));
         assert_eq!(rtt.average(), Some(ms(3)));
     }

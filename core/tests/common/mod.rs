@@ -248,11 +248,11 @@ impl World {
     fn speak(&mut self, from: &ServerAddress) {
         let server = self.servers.get_mut(from).unwrap();
         let said = core::mem::take(&mut server.said);
-        let wake = server.next_tick();
+        let (wake, delay) = (server.next_tick(), LATENCY + server.lag);
         for (id, bytes) in said {
             match bytes {
-                Some(bytes) => self.later(LATENCY, Arrival::ToClient(id, bytes)),
-                None => self.later(LATENCY, Arrival::Closed(id)),
+                Some(bytes) => self.later(delay, Arrival::ToClient(id, bytes)),
+                None => self.later(delay, Arrival::Closed(id)),
             }
         }
         if let Some(wake) = wake {

@@ -57,6 +57,8 @@ pub struct Server {
     pub hello_cluster_time: Option<u32>,
     /// Takes no notice of the connection that measures round trips.
     pub deaf_to_probes: bool,
+    /// What it says comes so much later.
+    pub lag: Duration,
     pub said: Vec<(ConnectionId, Option<Vec<u8>>)>,
     pub hello: Document,
     counter: i64,
@@ -87,6 +89,7 @@ impl Server {
             cluster_time: None,
             hello_cluster_time: None,
             deaf_to_probes: false,
+            lag: Duration::ZERO,
             said: Vec::new(),
             hello,
             counter: 1,
