@@ -4,6 +4,7 @@ use super::command::{
     CommandEvent, CommandFailedEvent, CommandStartedEvent, CommandSucceededEvent, ConnectionInfo,
     is_sensitive,
 };
+use crate::decode::decode;
 use crate::host::{EventSink, Socket};
 use crate::runtime::Runtime;
 use bson::{Bson, Document};
@@ -98,8 +99,9 @@ impl<'a> CommandMonitor<'a> {
     }
 }
 
+/// The document; empty if it cannot be read, or is nested too deep to be read without danger.
 fn document(raw: RawDoc<'_>) -> Document {
-    bson::deserialize_from_slice(raw.as_bytes()).unwrap_or_default()
+    decode(raw.as_bytes()).unwrap_or_default()
 }
 
 /// The command as one document, its sequences as arrays again.
