@@ -51,7 +51,9 @@ impl Case {
     pub(crate) fn into_trial(self) -> Trial {
         Trial::test(self.name.clone(), move || {
             let servers = (self.servers)();
-            watch(&self.name, &servers.addresses)
+            let outcome = watch(&self.name, &servers.addresses);
+            drop(servers.keep);
+            outcome
         })
     }
 }

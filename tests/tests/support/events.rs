@@ -28,7 +28,8 @@ impl Notebook {
         let (commands, pools, servers) = (book.clone(), book.clone(), book.clone());
         options.command_event_handler =
             Some(EventHandler::callback(move |event| commands.lock().commands.push(event)));
-        options.cmap_event_handler = Some(EventHandler::callback(move |event| pools.lock().pools.push(event)));
+        options.cmap_event_handler =
+            Some(EventHandler::callback(move |event| pools.lock().pools.push(event)));
         options.sdam_event_handler =
             Some(EventHandler::callback(move |event| servers.lock().servers.push(event)));
         book
