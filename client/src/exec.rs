@@ -104,7 +104,7 @@ impl<R: Runtime> Client<R> {
         let mut now = Some(began);
         loop {
             let (checkout, started) = run.place(now.take()).await?;
-            let monitor = CommandMonitor::new(&host.events, &operation.name, &operation.database);
+            let monitor = CommandMonitor::new(host, &operation.name, &operation.database);
             match run.attempt(&checkout, started, request, monitor).await {
                 Next::Done(message) => {
                     let session = run.placement.take_session();
@@ -201,7 +201,7 @@ impl<R: Runtime> Run<'_, R> {
         checkout: &Checkout,
         started: Instant,
         request: &mut Request,
-        mut monitor: CommandMonitor<'_>,
+        mut monitor: CommandMonitor<'_, R>,
     ) -> Next {
         let Some(mut socket) = self.socket.take() else {
             return Next::Fail(Error::invalid_argument("the operation has no connection"));
@@ -227,7 +227,12 @@ impl<R: Runtime> Run<'_, R> {
         self.finish(checkout, exchange, monitor)
     }
 
-    fn finish(&mut self, checkout: &Checkout, exchange: Exchange, mut monitor: CommandMonitor<'_>) -> Next {
+    fn finish(
+        &mut self,
+        checkout: &Checkout,
+        exchange: Exchange,
+        mut monitor: CommandMonitor<'_, R>,
+    ) -> Next {
         let now = self.host.now();
         let Some(mut socket) = self.socket.take() else {
             return Next::Fail(Error::invalid_argument("the operation has no connection"));

@@ -17,8 +17,9 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use fields::Field;
 
-/// Most members one reply may name in all. A replica set has 50 at the most; proxies and simulations may go beyond.
-pub const MAX_HOSTS: usize = 4096;
+/// Most members one reply may name in all. A replica set has 50 at the most; proxies and simulations may go beyond. Each
+/// costs two monitoring connections, so a server that names thousands would use up this process's sockets.
+pub const MAX_HOSTS: usize = 256;
 
 /// The largest message any server takes, in bytes. A server that claims more is believed up to here only, so that it
 /// cannot make this client set aside more memory.

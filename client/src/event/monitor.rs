@@ -4,7 +4,8 @@ use super::command::{
     CommandEvent, CommandFailedEvent, CommandStartedEvent, CommandSucceededEvent, ConnectionInfo,
     is_sensitive,
 };
-use crate::host::{EventSink, Socket};
+use crate::decode::decode;
+use crate::host::{Host, Socket};
 use crate::runtime::Runtime;
 use bson::{Bson, Document};
 use quorate_core::Instant;
@@ -12,10 +13,11 @@ use quorate_core::driver::{Checkout, Decision, Role};
 use quorate_core::raw::RawDoc;
 use quorate_core::reply::ReplySummary;
 use quorate_core::wire::{OwnedMessage, Request};
+use quorate_core::{Error, ErrorKind};
 
 /// Tells of one attempt at a command. Does nothing while nobody listens.
-pub(crate) struct CommandMonitor<'a> {
-    sink: &'a EventSink,
+pub(crate) struct CommandMonitor<'a, R: Runtime> {
+    host: &'a Host<R>,
     name: &'a str,
     database: &'a str,
     sent: Option<Sent>,
@@ -28,13 +30,13 @@ struct Sent {
     service_id: Option<[u8; 12]>,
 }
 
-impl<'a> CommandMonitor<'a> {
-    pub(crate) fn new(sink: &'a EventSink, name: &'a str, database: &'a str) -> Self {
-        CommandMonitor { sink, name, database, sent: None }
+impl<'a, R: Runtime> CommandMonitor<'a, R> {
+    pub(crate) fn new(host: &'a Host<R>, name: &'a str, database: &'a str) -> Self {
+        CommandMonitor { host, name, database, sent: None }
     }
 
     /// The command is about to be written.
-    pub(crate) fn started<R: Runtime>(
+    pub(crate) fn started(
         &mut self,
         request_id: i32,
         at: Instant,
@@ -42,7 +44,7 @@ impl<'a> CommandMonitor<'a> {
         checkout: &Checkout,
         socket: &Socket<R>,
     ) {
-        let Some(handler) = &self.sink.command else { return };
+        let Some(handler) = &self.host.events.command else { return };
         let Role::Pool(id) = checkout.connection.role else { return };
         let address = checkout.server.address.clone();
         let connection = ConnectionInfo::new(id.get(), socket.server_connection_id, address);
@@ -60,7 +62,7 @@ impl<'a> CommandMonitor<'a> {
 
     /// The attempt is over.
     pub(crate) fn ended(&mut self, now: Instant, reply: Option<&OwnedMessage>, decision: &Decision) {
-        let (Some(handler), Some(sent)) = (&self.sink.command, self.sent.take()) else { return };
+        let (Some(handler), Some(sent)) = (&self.host.events.command, self.sent.take()) else { return };
         let duration = now - sent.at;
         let answered = reply.and_then(|reply| ReplySummary::parse(reply.body()).ok());
         let reply = reply.filter(|_| answered.is_some_and(|summary| summary.ok));
@@ -98,8 +100,26 @@ impl<'a> CommandMonitor<'a> {
     }
 }
 
+impl<R: Runtime> Drop for CommandMonitor<'_, R> {
+    /// The call was dropped before it ended: what was started has an end all the same.
+    fn drop(&mut self) {
+        let (Some(handler), Some(sent)) = (&self.host.events.command, self.sent.take()) else { return };
+        let message = "the call was dropped before its reply came".into();
+        let error = Error::from(ErrorKind::Interrupted { message });
+        handler.handle(CommandEvent::Failed(CommandFailedEvent::new(
+            self.host.now() - sent.at,
+            self.name.to_owned(),
+            error.with_server(sent.connection.address.clone()),
+            sent.request_id,
+            sent.connection,
+            sent.service_id,
+        )));
+    }
+}
+
+/// The document; empty if it cannot be read, or is nested too deep to be read without danger.
 fn document(raw: RawDoc<'_>) -> Document {
-    bson::deserialize_from_slice(raw.as_bytes()).unwrap_or_default()
+    decode(raw.as_bytes()).unwrap_or_default()
 }
 
 /// The command as one document, its sequences as arrays again.

@@ -128,8 +128,12 @@ async fn open<R: Runtime>(
     handshake.is_monitor = is_monitor;
     // A monitor's hello may be held back by the server on purpose; its machine watches the time itself.
     let socket_timeout = settings.socket_timeout.filter(|_| !is_monitor);
-    let mut connection = Connection::new(host.now(), handshake, settings.connect_timeout, socket_timeout);
-    let mut connecting = pin!(connect(host, address));
+    // A monitor's machine watches the same time-out. Being first by a little, the host can say what it was waiting for.
+    let ahead = if is_monitor { (settings.connect_timeout / 10).min(AHEAD) } else { Duration::ZERO };
+    let connect_timeout = settings.connect_timeout - ahead;
+    let mut connection = Connection::new(host.now(), handshake, connect_timeout, socket_timeout);
+    let securing = AtomicBool::new(false);
+    let mut connecting = pin!(connect(host, address, &securing));
     let mut sleep = pin!(connection.poll_timeout().map(|deadline| host.runtime.sleep_until(deadline)));
     let stream = poll_fn(|cx| {
         control.register(cx);
@@ -140,7 +144,10 @@ async fn open<R: Runtime>(
             return Poll::Ready(Some(stream));
         }
         match sleep.as_mut().as_pin_mut().map(|sleep| sleep.poll(cx)) {
-            Some(Poll::Ready(())) => Poll::Ready(Some(Err(timed_out(settings.connect_timeout)))),
+            Some(Poll::Ready(())) => {
+                let securing = securing.load(Ordering::Relaxed);
+                Poll::Ready(Some(Err(timed_out(settings.connect_timeout, securing))))
+            }
             _ => Poll::Pending,
         }
     })
@@ -151,12 +158,25 @@ async fn open<R: Runtime>(
     }))
 }
 
-fn timed_out(timeout: Duration) -> Error {
-    let message = format!("no connection within {} ms (connectTimeoutMS)", timeout.as_millis());
+/// How much earlier than a monitor its host gives up a connection attempt.
+const AHEAD: Duration = Duration::from_millis(100);
+
+fn timed_out(timeout: Duration, securing: bool) -> Error {
+    let timeout = timeout.as_millis();
+    let message = if securing {
+        format!("no TLS handshake within {timeout} ms (connectTimeoutMS): does the server speak TLS?")
+    } else {
+        format!("no connection within {timeout} ms (connectTimeoutMS)")
+    };
     Error::io(IoErrorKind::TimedOut, message)
 }
 
-async fn connect<R: Runtime>(host: &Host<R>, address: &ServerAddress) -> Result<Transport<R>, Error> {
+/// Opens the stream; `securing` becomes true when all that is left is TLS.
+async fn connect<R: Runtime>(
+    host: &Host<R>,
+    address: &ServerAddress,
+    securing: &AtomicBool,
+) -> Result<Transport<R>, Error> {
     let stream = host.runtime.connect(address.clone()).await.map_err(|error| {
         let mut failed = io_error(&error, "connecting");
         if let ErrorKind::Io(io) = &mut *failed.kind
@@ -169,6 +189,7 @@ async fn connect<R: Runtime>(host: &Host<R>, address: &ServerAddress) -> Result<
     match &host.settings.tls {
         None => Ok(Either::Left(stream)),
         Some(config) => {
+            securing.store(true, Ordering::Relaxed);
             let stream = tls::handshake(config, address.host(), stream).await?;
             Ok(Either::Right(Box::new(stream)))
         }

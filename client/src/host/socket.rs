@@ -29,6 +29,8 @@ pub(crate) struct Socket<R: Runtime> {
     own: Vec<u8>,
     written: usize,
     idle_since: Instant,
+    /// Whether an operation has been sent on it.
+    used: bool,
 }
 
 /// What driving a socket has led to.
@@ -63,6 +65,7 @@ impl<R: Runtime> Socket<R> {
             own: Vec::new(),
             written: 0,
             idle_since: Instant::ZERO,
+            used: false,
         }
     }
 
@@ -74,6 +77,7 @@ impl<R: Runtime> Socket<R> {
         let mut sleep = pin!(None::<R::Sleep>);
         let mut armed = None;
         let mut sent = 0;
+        self.used |= !request.is_empty();
         poll_fn(|cx| {
             self.control.register(cx);
             loop {
@@ -185,12 +189,18 @@ impl<R: Runtime> Socket<R> {
     }
 
     /// Whether a socket from the pool can be used: one that has rested for long is looked at, without waiting.
+    ///
+    /// One that was just made is used whatever it looks like: what is wrong with it is the operation's error then. In its
+    /// place would come another one that is just made, again and again.
     pub(crate) fn is_usable(&mut self, now: Instant) -> bool {
-        if self.control.is_stopped() || !self.connection.is_idle() {
+        if self.control.is_stopped() {
             return false;
         }
         if now - self.idle_since < TRUSTED_IDLE {
-            return true;
+            return !self.used || self.connection.is_idle();
+        }
+        if !self.connection.is_idle() {
+            return false;
         }
         let mut cx = Context::from_waker(std::task::Waker::noop());
         // Nothing is owed, so anything but silence means that it cannot be used.

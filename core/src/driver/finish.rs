@@ -1,8 +1,10 @@
 //! The end of an attempt: what it tells about the server, and whether there is another.
 
 use super::operation::Stage;
-use super::{Begin, ConnectionId, Decision, Driver, Operation, Outcome, Role};
+use super::{Begin, ConnectionId, Decision, Driver, Operation, Outcome, Output, Role};
 use crate::error::{Error, ErrorKind, WriteFailure};
+use crate::event::Event;
+use crate::pool::{PoolConnId, PoolOutput};
 use crate::raw::RawDoc;
 use crate::reply::{self, ReplySummary};
 use crate::retry::{self, Attempt, Retry, RetryDecision};
@@ -185,8 +187,7 @@ impl Driver {
     pub(super) fn release(&mut self, now: Instant, connection: ConnectionId, reusable: bool) {
         let Role::Pool(id) = connection.role else { return };
         let Some(server) = self.servers.get_mut(connection.server) else {
-            self.outputs.push_back(super::Output::Close { connection });
-            return;
+            return self.release_late(now, connection, id);
         };
         server.operation_count = server.operation_count.saturating_sub(1);
         server.pool.check_in(now, id, reusable);
@@ -194,6 +195,17 @@ impl Driver {
             self.servers.mark(connection.server);
             self.pump(now);
         }
+    }
+
+    /// A connection to a server that has left the topology: it is closed, whatever state it is in.
+    fn release_late(&mut self, now: Instant, connection: ConnectionId, id: PoolConnId) {
+        let outputs = &mut self.outputs;
+        self.servers.check_in_late(now, connection.server, id, |output| {
+            if let PoolOutput::Event(event) = output {
+                outputs.push_back(Output::Event(Event::Cmap(event)));
+            }
+        });
+        outputs.push_back(Output::Close { connection });
     }
 
     /// Names the server and puts the driver's labels on the error. A server that has left the topology in the meantime was a

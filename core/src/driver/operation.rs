@@ -161,14 +161,19 @@ impl Checkout {
 /// balancers"; OP_MSG specification, "Global Command Arguments").
 ///
 /// Mode `primary` is never sent, as it is what a server assumes, except on a direct connection to a member of a replica
-/// set: there `primaryPreferred` lets a secondary answer.
+/// set: there `primaryPreferred` lets a secondary answer. Likewise where an application's own condition has led to one.
 pub(super) fn read_preference_to_send(
     criteria: &SelectionCriteria,
     single: bool,
     server_type: ServerType,
 ) -> Option<ReadPreference> {
-    let SelectionCriteria::ReadPreference(preference) = criteria else {
-        return None;
+    let primary_preferred = || ReadPreference::new(ReadPreferenceMode::PrimaryPreferred);
+    let preference = match criteria {
+        SelectionCriteria::ReadPreference(preference) => preference,
+        SelectionCriteria::Predicate(_) => {
+            return (server_type == ServerType::RsSecondary).then(primary_preferred);
+        }
+        _ => return None,
     };
     if server_type == ServerType::Standalone {
         return None;
@@ -177,7 +182,7 @@ pub(super) fn read_preference_to_send(
         return Some(preference.clone());
     }
     let direct_to_member = single && server_type != ServerType::Mongos;
-    direct_to_member.then(|| ReadPreference::new(ReadPreferenceMode::PrimaryPreferred))
+    direct_to_member.then(primary_preferred)
 }
 
 /// What [`super::Driver::begin`] and [`super::Driver::resume`] answer.
@@ -225,4 +230,26 @@ pub enum Decision {
     Again(Error),
     /// It is over, with this error.
     Fail(Error),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secondary_must_be_told_that_it_may_answer() {
+        let sent = |criteria: &SelectionCriteria, single, server| {
+            read_preference_to_send(criteria, single, server).map(|preference| preference.mode)
+        };
+        let primary = SelectionCriteria::ReadPreference(ReadPreference::new(ReadPreferenceMode::Primary));
+        let any = SelectionCriteria::Predicate(Arc::new(|_| true));
+        let preferred = Some(ReadPreferenceMode::PrimaryPreferred);
+        assert_eq!(sent(&primary, true, ServerType::RsSecondary), preferred);
+        assert_eq!(sent(&primary, true, ServerType::Mongos), None);
+        assert_eq!(sent(&primary, false, ServerType::RsPrimary), None);
+        assert_eq!(sent(&any, false, ServerType::RsSecondary), preferred);
+        assert_eq!(sent(&any, false, ServerType::RsPrimary), None);
+        assert_eq!(sent(&any, true, ServerType::Standalone), None);
+        assert_eq!(sent(&SelectionCriteria::Writable, true, ServerType::RsSecondary), None);
+    }
 }

@@ -252,11 +252,16 @@ impl Driver {
     fn selection_timed_out(&self, now: Instant, waiter: &Waiter) -> Error {
         let waited = now - waiter.began;
         let topology = self.topology.description();
+        let dropped = selection::describe_removals(self.topology.removals());
         if waiter.own_deadline.is_some_and(|own| own <= waiter.deadline) {
             let state = selection::describe(topology, &waiter.criteria);
-            return deadline_passed(&format!("waiting {waited:?} for a server: {state}"));
+            return deadline_passed(&format!("waiting {waited:?} for a server: {state}{dropped}"));
         }
-        selection::timeout_error(topology, &waiter.criteria, waited)
+        let mut error = selection::timeout_error(topology, &waiter.criteria, waited);
+        if let ErrorKind::ServerSelection { message } = &mut *error.kind {
+            message.push_str(&dropped);
+        }
+        error
     }
 
     pub(super) fn fail_all_waiters(&mut self) {

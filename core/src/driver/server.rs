@@ -3,7 +3,7 @@
 use super::{DriverOptions, ServerId};
 use crate::HelloReply;
 use crate::monitor::{Monitor, RttAverage, RttMonitor};
-use crate::pool::Pool;
+use crate::pool::{Pool, PoolConnId, PoolOutput};
 use crate::sdam::{ServerDescription, TopologyDescription};
 use crate::shared::Arc;
 use crate::time::earliest;
@@ -113,6 +113,8 @@ pub(super) struct Servers {
     /// Ids in the order of the topology's servers: what selection's indexes mean.
     order: Vec<ServerId>,
     marked: Vec<ServerId>,
+    /// Servers that have left the topology while operations were still using their connections.
+    leaving: Vec<Server>,
     /// Whether those that wait for a server should be looked at again.
     pub(super) selection_due: bool,
 }
@@ -132,10 +134,30 @@ impl Servers {
         id
     }
 
-    pub(super) fn remove(&mut self, id: ServerId) -> Option<Server> {
-        let server = self.slots.get_mut(id.slot as usize)?.take_if(|server| server.id == id)?;
+    /// Takes a server out. Its pool, which must be closed, is kept until its last connection has been given back.
+    pub(super) fn remove(&mut self, id: ServerId) {
+        let slot = self.slots.get_mut(id.slot as usize);
+        let Some(server) = slot.and_then(|slot| slot.take_if(|server| server.id == id)) else { return };
         self.by_address.remove(&server.address);
-        Some(server)
+        if server.pool.operation_count() > 0 {
+            self.leaving.push(server);
+        }
+    }
+
+    /// Gives back a connection to a server that has left the topology, and hands on what the pool has to say.
+    pub(super) fn check_in_late(
+        &mut self,
+        now: Instant,
+        id: ServerId,
+        conn: PoolConnId,
+        mut say: impl FnMut(PoolOutput),
+    ) {
+        let Some(server) = self.leaving.iter_mut().find(|server| server.id == id) else { return };
+        server.pool.check_in(now, conn, false);
+        while let Some(output) = server.pool.poll_output() {
+            say(output);
+        }
+        self.leaving.retain(|server| server.pool.operation_count() > 0);
     }
 
     pub(super) fn get(&self, id: ServerId) -> Option<&Server> {

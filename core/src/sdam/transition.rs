@@ -20,8 +20,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 /// Most servers a topology may grow to. Without a primary, members only ever add servers, and a member that means
-/// harm could name new ones for ever.
-pub const MAX_SERVERS: usize = 4096;
+/// harm could name new ones for ever. A connection string names no more either.
+pub const MAX_SERVERS: usize = 1000;
 
 /// What a new server description made of a topology, and which servers came, went and changed.
 #[derive(Clone, Debug)]

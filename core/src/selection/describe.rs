@@ -6,7 +6,7 @@
 use super::criteria::{TagSets, Tags};
 use super::{SelectionCriteria, Snapshot, check, suitable};
 use crate::error::{Error, ErrorKind};
-use crate::sdam::{ServerDescription, ServerType, TopologyDescription, TopologyType};
+use crate::sdam::{RemovalReason, ServerDescription, ServerType, TopologyDescription, TopologyType};
 use crate::{Duration, ReadPreference, ReadPreferenceMode, ServerAddress};
 use alloc::format;
 use alloc::string::String;
@@ -36,6 +36,22 @@ pub fn timeout_error(
 pub fn describe(topology: &TopologyDescription, criteria: &SelectionCriteria) -> String {
     let mut out = format!("{} ({}); ", wanted(topology, criteria), likely_cause(topology, criteria));
     write_topology(&mut out, topology, criteria);
+    out
+}
+
+/// The servers that were taken out of the topology, each with the reason: what a list of servers cannot show. Empty if there
+/// were none.
+///
+/// `; dropped: [ { a:27017, it belongs to the replica set "rs1", not "rs0" } ]`
+pub fn describe_removals<'a>(removals: impl Iterator<Item = &'a (ServerAddress, RemovalReason)>) -> String {
+    let mut out = String::new();
+    for (address, reason) in removals.take(LISTED) {
+        let before = if out.is_empty() { "; dropped: [" } else { "," };
+        let _ = write!(out, "{before} {{ {}, {} }}", clip(address), clip(reason));
+    }
+    if !out.is_empty() {
+        out.push_str(" ]");
+    }
     out
 }
 

@@ -27,7 +27,7 @@ mod window;
 
 pub use cache::CandidateCache;
 pub use criteria::{SelectionCriteria, ServerPredicate, ServerSelector, check};
-pub use describe::{describe, timeout_error};
+pub use describe::{describe, describe_removals, timeout_error};
 pub use snapshot::Snapshot;
 pub use suitable::{apply_selector, suitable};
 pub use window::{in_window, power_of_two};

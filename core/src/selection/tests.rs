@@ -69,6 +69,20 @@ fn the_error_says_everything() {
 }
 
 #[test]
+fn servers_that_were_dropped_are_named_with_the_reason() {
+    use crate::sdam::RemovalReason::WrongSetName;
+    assert_eq!(describe_removals([].iter()), "");
+    let reason = |found: Option<&str>| WrongSetName { expected: "rs0".into(), found: found.map(Into::into) };
+    let removals =
+        [(ServerAddress::tcp("a", 1), reason(Some("rs1"))), (ServerAddress::tcp("b", 2), reason(None))];
+    assert_eq!(
+        describe_removals(removals.iter()),
+        "; dropped: [ { a:1, it belongs to the replica set \"rs1\", not \"rs0\" }, { b:2, it belongs to no replica set, \
+         not to \"rs0\" } ]"
+    );
+}
+
+#[test]
 fn the_error_names_the_cause() {
     use ReadPreferenceMode::*;
     let set = |servers: Vec<ServerDescription>| topology(TopologyType::ReplicaSetNoPrimary, servers);

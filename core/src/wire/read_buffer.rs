@@ -14,6 +14,9 @@ const INITIAL: usize = 8 * 1024;
 const KEEP: usize = 64 * 1024;
 /// Less free space than this is not worth a read, unless the message needs no more.
 const WORTH_READING: usize = 1024;
+/// As soon as this part of a long message has come there is room for all of it. Growing in steps to the end would hold the
+/// last two steps at a time, more than one and a half times the message.
+const PART_BELIEVED: usize = 8;
 /// A message shorter than this is copied out rather than taken with its storage.
 const COPY_BELOW: usize = 1024;
 
@@ -24,8 +27,9 @@ const COPY_BELOW: usize = 1024;
 /// 2. [`ReadBuffer::next_message`] until it gives `None`. Each message borrows from the buffer and is consumed by the next
 ///    call that changes the buffer; [`ReadBuffer::take_message`] keeps the current one beyond that.
 ///
-/// How the bytes were cut on their way makes no difference. Storage grows (by doubling) only when it is full of bytes that
-/// really came, never because a header says so; what a drained buffer holds is bounded by twice the limit.
+/// How the bytes were cut on their way makes no difference. Storage grows only when it is full of bytes that really
+/// came, by doubling until an eighth of a message is there, and then to all of it, never because a header says so; what a
+/// drained buffer holds is bounded by twice the limit.
 ///
 /// The first error is final: every later call gives it again, and further bytes are thrown away.
 ///
@@ -239,7 +243,8 @@ impl ReadBuffer {
             let needed = self.stated();
             let most = if needed > live { needed.max(have.saturating_add(INITIAL)) } else { usize::MAX };
             let usual = if have < INITIAL { 0 } else { self.last_length };
-            have.saturating_mul(2).max(usual).min(most).max(INITIAL)
+            let believed = if live >= needed / PART_BELIEVED { needed } else { 0 };
+            have.saturating_mul(2).max(usual).max(believed).min(most).max(INITIAL)
         } else if have > KEEP && live <= KEEP / 2 {
             KEEP
         } else {
