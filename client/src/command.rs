@@ -270,7 +270,8 @@ impl<'a> Body<'a> {
 
 /// Encodes a document.
 pub(crate) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
+    // Room for a small document, rather than growing four times on the way there.
+    let mut bytes = Vec::with_capacity(256);
     bson::serialize_to_buffer(&value, &mut bytes)?;
     Ok(bytes)
 }

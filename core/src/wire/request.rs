@@ -9,6 +9,8 @@ use core::fmt;
 
 /// Header and flags, written when an attempt is made.
 const HEAD: usize = HEADER_LENGTH + 4;
+/// The first buffer, in bytes: most commands fit with their session and cluster time, so that it never grows.
+const INITIAL: usize = 512;
 
 /// One command as an `OP_MSG`, with the caller's part encoded once and each attempt's own fields added behind it.
 ///
@@ -46,7 +48,7 @@ enum State {
 impl Request {
     /// An empty request with a buffer of its own.
     pub fn new() -> Self {
-        Self::reusing(Vec::new())
+        Self::reusing(Vec::with_capacity(INITIAL))
     }
 
     /// An empty request in a buffer that was used before; its content is thrown away.
