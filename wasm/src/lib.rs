@@ -2,15 +2,15 @@
 //!
 //! | file | its one idea |
 //! |---|---|
-//! | `runtime` | [`JavaScript`]: clock, tasks and sleeps of the host |
+//! | `runtime` | `JavaScript`: clock, tasks and sleeps of the host |
 //! | `sleep` | one `setTimeout` |
 //! | `socket` | byte streams the host opens |
-//! | `client` | [`Client`] and [`Cursor`] as JavaScript sees them |
+//! | `client` | `Client` and `Cursor` as JavaScript sees them |
 //! | `event` | events as plain objects |
 //! | `value` | BSON bytes and errors across the border |
 //!
 //! Documents cross as BSON bytes (`Uint8Array`): whoever has a BSON library in JavaScript uses it, and nobody pays for a second
-//! conversion. [`encode`] and [`decode`] do for programs that have none.
+//! conversion. `encode` and `decode` do for programs that have none.
 //!
 //! A JavaScript host has one thread, and its values stay there. The client's bounds (`Send`) are met by `SendWrapper`, which
 //! checks that it is so.
