@@ -10,7 +10,7 @@
 //! | [`options`], [`results`] | what goes in and comes out |
 //! | [`event`] | what an application can watch |
 //! | [`Runtime`] | the seam to an async runtime |
-//! | [`tls`] | TLS over any byte stream |
+//! | `tls` | TLS over any byte stream; without the default feature `tls`, an error that says so |
 //! | [`error`] | what can go wrong |
 #![forbid(unsafe_code)]
 
@@ -33,7 +33,11 @@ mod runtime;
 mod selection_criteria;
 mod serde_helpers;
 mod server_info;
+#[cfg(feature = "tls")]
 pub mod tls;
+#[cfg(not(feature = "tls"))]
+#[path = "no_tls.rs"]
+mod tls;
 
 /// What can go wrong: the core's errors as they are.
 pub mod error {
@@ -49,7 +53,9 @@ pub use namespace::Namespace;
 pub use options::IndexModel;
 pub use quorate_core::sdam::{ServerType, TopologyDescription, TopologyType};
 pub use quorate_core::{DEFAULT_PORT, Instant, ServerAddress};
-pub use runtime::{KEEP_ALIVE, Runtime, monotonic_now, system_seed};
+pub use runtime::{KEEP_ALIVE, Runtime};
+#[cfg(not(all(target_arch = "wasm32", target_os = "unknown")))]
+pub use runtime::{monotonic_now, system_seed};
 pub use server_info::ServerInfo;
 
 /// A boxed future, as awaiting an action makes.

@@ -44,6 +44,9 @@ pub const KEEP_ALIVE: std::time::Duration = std::time::Duration::from_secs(120);
 
 /// The time since this process first asked, from the system's monotonic clock: what most runtimes give as
 /// [`Runtime::now`].
+///
+/// Absent on `wasm32-unknown-unknown`, where the standard library has no clock.
+#[cfg(not(all(target_arch = "wasm32", target_os = "unknown")))]
 pub fn monotonic_now() -> Instant {
     static EPOCH: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
     let elapsed = EPOCH.get_or_init(std::time::Instant::now).elapsed();
@@ -51,6 +54,9 @@ pub fn monotonic_now() -> Instant {
 }
 
 /// Bits from the system's random source: what most runtimes give as [`Runtime::seed`].
+///
+/// Absent on `wasm32-unknown-unknown`, where the standard library has no random source.
+#[cfg(not(all(target_arch = "wasm32", target_os = "unknown")))]
 pub fn system_seed() -> u64 {
     use std::hash::{BuildHasher, Hasher};
     // The standard library keys its hash maps from the system's random source; this is that key, without a dependency.

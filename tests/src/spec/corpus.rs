@@ -1,5 +1,7 @@
 //! Where the test files lie: a checkout of the specifications repository, or an unpacked PyMongo distribution.
 
+#[cfg(not(target_family = "wasm"))]
+use quorate_harness::fixtures::specifications;
 use std::path::{Path, PathBuf};
 
 /// An opened corpus.
@@ -25,7 +27,7 @@ impl Corpus {
     /// One line that says what to set, when neither is to be had.
     pub fn open() -> Result<Self, String> {
         let is_default = std::env::var_os("QUORATE_SPECS").is_none_or(|value| value.is_empty());
-        Ok(Corpus { is_default, ..Self::at(quorate_harness::fixtures::specifications()?)? })
+        Ok(Corpus { is_default, ..Self::at(specifications()?)? })
     }
 
     /// Opens `root`, telling its layout by what lies there: at least one suite's folder must.
@@ -67,6 +69,13 @@ impl Corpus {
         let text = std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
         serde_json::from_str(&text).map_err(|e| format!("{}: {e}", path.display()))
     }
+}
+
+/// Under WebAssembly nothing can be fetched.
+#[cfg(target_family = "wasm")]
+fn specifications() -> Result<PathBuf, String> {
+    let given = std::env::var_os("QUORATE_SPECS").filter(|value| !value.is_empty());
+    given.map(PathBuf::from).ok_or_else(|| "QUORATE_SPECS must say where the test files lie".to_owned())
 }
 
 /// The JSON files below a folder, sorted; none if there is no such folder.
