@@ -1,0 +1,15 @@
+//! MongoDB deployments in virtual time: replica sets and sharded clusters simulated well enough that the unmodified client
+//! cannot tell, with every failure a network and a server can have, reproducible from one seed.
+//!
+//! | room | what lives there |
+//! |---|---|
+//! | `world` | the seeded world: clock, event queue, executor, network, name look-up, and the client's [`Runtime`](quorate::Runtime) on them |
+//! | [`node`] | the seam between the world and a simulated process |
+//! | `mongod` | a simulated server: wire protocol, commands, sessions, fail points |
+//! | `repl` | one member of a replica set: elections, the oplog, the commit point, rollback |
+//! | `store` | the data of one server: documents and their versions, queries, updates |
+//! | `cluster` | what people embed: deployments, faults, and the truth to compare with |
+#![forbid(unsafe_code)]
+
+pub mod node;
+pub mod oplog;
