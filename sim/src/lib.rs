@@ -13,3 +13,7 @@
 
 pub mod node;
 pub mod oplog;
+mod runtime;
+pub mod world;
+
+pub use runtime::{SimRuntime, SimStream, Sleep};
