@@ -10,7 +10,7 @@ use super::timers::Timers;
 use super::trace::{Change, Event, HostId, Trace};
 use crate::node::{ConnId, NodeId};
 use quorate_core::{Instant, Rng};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Waker;
@@ -43,6 +43,8 @@ pub enum ProcessState {
 pub(super) struct Process {
     pub(super) host: HostId,
     pub(super) state: ProcessState,
+    /// Who has sent it messages, and so has connections to it.
+    peers: BTreeSet<NodeId>,
     /// Its earliest event in the queue.
     pub(super) armed: Option<u64>,
 }
@@ -88,6 +90,8 @@ pub(super) enum Call {
     Close(ConnId),
     /// The next message from that node.
     Message(NodeId),
+    /// Nobody runs where that node was.
+    Unreachable(NodeId),
     Timeout,
 }
 
@@ -134,7 +138,7 @@ impl Core {
 
     pub(super) fn add_process(&mut self, host: HostId, port: u16) -> NodeId {
         let node = NodeId(self.processes.len() as u32);
-        self.processes.push(Process { host, state: ProcessState::Down, armed: None });
+        self.processes.push(Process { host, state: ProcessState::Down, peers: BTreeSet::new(), armed: None });
         self.hosts[host.0 as usize].ports.insert(port, node);
         node
     }
@@ -189,6 +193,7 @@ impl Core {
             Due::Reset { conn } => self.reset_arrives(conn),
             Due::GiveUp { conn, way, since } => self.give_up(conn, way, since),
             Due::Message { from, to } => Step::Node(to, Call::Message(from)),
+            Due::Unreachable { node, gone } => self.refusal_of_message(node, gone),
             Due::Action(id) => Step::Action(id),
         }
     }
@@ -218,20 +223,54 @@ impl Core {
         }
     }
 
-    /// When a message between nodes arrives, if it does.
+    /// Sends a message from node to node, whatever is in it; false where it is lost at once.
     pub(super) fn send_message(&mut self, from: NodeId, to: NodeId) -> bool {
         let (a, b) = (self.host_of(from), self.host_of(to));
-        if self.is_cut(a, b) || self.process(to).state == ProcessState::Down {
+        if self.is_cut(a, b) {
             self.note(Event::Lost { from, to });
             return false;
         }
         let now = self.now;
+        self.process(to).peers.insert(from);
         let link = self.link(a, b);
         // Most are heartbeats and some entries: what they are on the wire matters little.
         let at = link.arrival(now, 256).max(link.last_message_at);
         link.last_message_at = at;
         self.queue.push(at, Due::Message { from, to });
         true
+    }
+
+    /// Whether a message that was on its way arrives. The machine of a process that is gone says so to the sender.
+    pub(super) fn message_arrives(&mut self, from: NodeId, to: NodeId) -> bool {
+        let (a, b) = (self.host_of(from), self.host_of(to));
+        let (cut, there) = (self.is_cut(a, b), self.process(to).state != ProcessState::Down);
+        let arrives = there && !cut;
+        self.note(if arrives { Event::Message { from, to } } else { Event::Lost { from, to } });
+        if !cut && !there {
+            self.refuse_messages(from, to);
+        }
+        arrives
+    }
+
+    /// Tells everybody with connections to a process that it is gone.
+    pub(super) fn tell_peers(&mut self, gone: NodeId) {
+        for node in std::mem::take(&mut self.process(gone).peers) {
+            self.refuse_messages(node, gone);
+        }
+    }
+
+    fn refuse_messages(&mut self, node: NodeId, gone: NodeId) {
+        let now = self.now;
+        let (to, from) = (self.host_of(node), self.host_of(gone));
+        let at = self.link(from, to).arrival(now, 0);
+        self.queue.push(at, Due::Unreachable { node, gone });
+    }
+
+    fn refusal_of_message(&mut self, node: NodeId, gone: NodeId) -> Step {
+        if self.is_cut(self.host_of(gone), self.host_of(node)) {
+            return Step::Done;
+        }
+        Step::Node(node, Call::Unreachable(gone))
     }
 }
 

@@ -51,6 +51,9 @@ impl Core {
         let process = self.process(node);
         process.state = ProcessState::Down;
         process.armed = None;
+        if tell {
+            self.tell_peers(node);
+        }
         for id in self.conns_where(|conn, end| conn == node && end == ServerEnd::Open) {
             let Some(conn) = self.conns.get_mut(&id) else { continue };
             conn.server_end = ServerEnd::Gone;

@@ -1,6 +1,6 @@
 //! The nodes of a world: how they are called, and what becomes of what they say.
 
-use super::core::{Call, Core, ProcessState, Shared};
+use super::core::{Call, ProcessState, Shared};
 use super::trace::{Change, Event};
 use crate::node::{ConnId, Node, NodeId, NodeOutput};
 use quorate_core::Instant;
@@ -23,6 +23,7 @@ enum Inbound<M> {
     Bytes(ConnId, Vec<u8>),
     Close(ConnId),
     Message(NodeId, M),
+    Unreachable(NodeId),
     Timeout,
     Terminate,
 }
@@ -57,11 +58,12 @@ impl<N: Node> Processes<N> {
             Call::Bytes(conn, bytes) => Inbound::Bytes(conn, bytes),
             Call::Close(conn) => Inbound::Close(conn),
             Call::Timeout => Inbound::Timeout,
+            Call::Unreachable(gone) => Inbound::Unreachable(gone),
             Call::Message(from) => {
                 let Some(message) = self.mail.get_mut(&(from, id)).and_then(VecDeque::pop_front) else {
                     return;
                 };
-                if !shared.with(|core| message_arrives(core, from, id)) {
+                if !shared.with(|core| core.message_arrives(from, id)) {
                     return;
                 }
                 Inbound::Message(from, message)
@@ -90,6 +92,7 @@ impl<N: Node> Processes<N> {
                 shared.with(|core| core.node_closes(conn));
             }
             Inbound::Message(from, message) => node.handle_message(now, from, message),
+            Inbound::Unreachable(gone) => node.handle_unreachable(now, gone),
             // Armed for an earlier deadline, perhaps.
             Inbound::Timeout if node.poll_timeout().is_some_and(|deadline| deadline <= now) => {
                 node.handle_timeout(now);
@@ -123,14 +126,6 @@ impl<N: Node> Processes<N> {
             }
         });
     }
-}
-
-/// Whether a message that was on its way arrives.
-fn message_arrives(core: &mut Core, from: NodeId, to: NodeId) -> bool {
-    let (a, b) = (core.host_of(from), core.host_of(to));
-    let arrives = !core.is_cut(a, b) && core.process(to).state != ProcessState::Down;
-    core.note(if arrives { Event::Message { from, to } } else { Event::Lost { from, to } });
-    arrives
 }
 
 /// What can be done to processes.

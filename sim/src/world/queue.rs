@@ -29,6 +29,8 @@ pub(super) enum Due {
     GiveUp { conn: ConnId, way: Way, since: u64 },
     /// The next message from one node to another.
     Message { from: NodeId, to: NodeId },
+    /// A node hears that nobody runs where another one was.
+    Unreachable { node: NodeId, gone: NodeId },
     /// A scripted action.
     Action(u64),
 }

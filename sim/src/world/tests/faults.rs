@@ -243,3 +243,22 @@ fn a_hung_node_does_not_tick_and_hears_what_came_meanwhile() {
     world.run_for(ms(10));
     assert_eq!(heard(&world, b).len(), 11);
 }
+
+#[test]
+fn a_node_hears_at_once_that_another_one_is_gone_but_not_that_it_cannot_be_reached() {
+    let (world, a, b) = two_nodes();
+    let log =
+        || world.inspect(a, |node| node.log.iter().filter(|line| *line == "unreachable 0").count()).unwrap();
+    world.run_for(ms(250));
+    world.kill(b);
+    world.run_for(ms(10));
+    assert_eq!(log(), 1);
+    // Every message is refused.
+    world.run_for(ms(100));
+    assert_eq!(log(), 2);
+    world.start(b);
+    world.run_for(ms(200));
+    world.power_off(b);
+    world.run_for(ms(500));
+    assert_eq!(log(), 2);
+}

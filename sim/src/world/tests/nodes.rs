@@ -62,6 +62,10 @@ impl Node for Echo {
         self.heard.push(message);
     }
 
+    fn handle_unreachable(&mut self, _: Instant, node: NodeId) {
+        self.log.push(format!("unreachable {}", node.0));
+    }
+
     fn handle_timeout(&mut self, now: Instant) {
         if self.next_tick.is_some_and(|tick| tick <= now) {
             self.next_tick = self.every.map(|every| now + every);
