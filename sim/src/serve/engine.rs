@@ -9,12 +9,15 @@ use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 
+/// Something to be done by the engine.
+pub(super) type Act<N> = Box<dyn FnOnce(&mut Engine<N>) + Send>;
+
 /// What the engine is told.
 pub(super) enum Input<N: Node> {
     Accepted(NodeId, TcpStream),
     Bytes(ConnId, Vec<u8>),
     Ended(ConnId),
-    Do(Box<dyn FnOnce(&mut Engine<N>) + Send>),
+    Do(Act<N>),
     Stop,
 }
 
