@@ -11,6 +11,8 @@
 //! | `cluster` | what people embed: deployments, faults, and the truth to compare with |
 #![forbid(unsafe_code)]
 
+pub mod mongod;
 pub mod node;
 pub mod oplog;
+pub mod repl;
 pub mod store;
