@@ -14,5 +14,12 @@
 pub mod mongod;
 pub mod node;
 pub mod oplog;
+pub mod mongod;
+pub mod node;
+pub mod oplog;
 pub mod repl;
+mod runtime;
 pub mod store;
+pub mod world;
+
+pub use runtime::{SimRuntime, SimStream, Sleep};

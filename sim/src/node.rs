@@ -44,6 +44,12 @@ pub trait Node: Send {
     /// Another node's message arrived. Messages between two nodes arrive in order, or not at all.
     fn handle_message(&mut self, now: Instant, from: NodeId, message: Self::Message);
 
+    /// A message to that node was refused, or the connections to it broke: nobody runs there, or did not a moment ago. A node that
+    /// cannot be reached at all gives no such sign. Harmless when untrue.
+    fn handle_unreachable(&mut self, now: Instant, node: NodeId) {
+        let _ = (now, node);
+    }
+
     /// A deadline that [`poll_timeout`](Node::poll_timeout) gave has come.
     fn handle_timeout(&mut self, now: Instant);
 
