@@ -11,14 +11,14 @@
 //! | `cluster` | what people embed: deployments, faults, and the truth to compare with |
 #![forbid(unsafe_code)]
 
+pub mod balancer;
 pub mod mongod;
-pub mod node;
-pub mod oplog;
-pub mod mongod;
+pub mod mongos;
 pub mod node;
 pub mod oplog;
 pub mod repl;
 mod runtime;
+pub mod server;
 pub mod store;
 pub mod world;
 

@@ -118,7 +118,6 @@ impl Mongod {
                     None => self.go_on_with(&op),
                 }
             }
-            Answer::Silence => self.go_on_with(&op),
         }
     }
 

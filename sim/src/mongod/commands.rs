@@ -117,6 +117,11 @@ pub(crate) const fn nothing(place: Place) -> Command {
     command("", place, 0)
 }
 
+/// A command that needs no log-in and runs anywhere.
+pub(crate) const fn named(name: &'static str) -> Command {
+    command(name, Place::Anywhere, OPEN)
+}
+
 use Place::{Anywhere, OptIn, Primary};
 
 const OTHER: Command = command("", OptIn, READS);

@@ -135,7 +135,7 @@ impl Mongod {
         match hello::has_to_wait(known, self.process.version) {
             Err(failure) => self.fail(now, id, op, &failure),
             Ok(true) if !wait.is_zero() && self.process.quiesce_until.is_none() => {
-                op.stage = Stage::Change(known);
+                op.stage = Stage::Change;
                 op.timer = Some(now + wait);
                 self.awaiting_change.insert(id);
                 self.keep(id, op);

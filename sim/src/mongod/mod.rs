@@ -15,23 +15,25 @@
 
 mod admit;
 mod answer;
-mod codes;
-mod commands;
+pub(crate) mod codes;
+#[cfg(test)]
+mod client_tests;
+pub(crate) mod commands;
 mod concern;
-mod conn;
+pub(crate) mod conn;
 mod execute;
-mod failpoint;
-mod generic;
+pub(crate) mod failpoint;
+pub(crate) mod generic;
 mod glue;
-mod hello;
-mod info;
+pub(crate) mod hello;
+pub(crate) mod info;
 mod intake;
 mod op;
 mod process;
-mod reply;
-mod request;
-mod scram;
-mod settings;
+pub(crate) mod reply;
+pub(crate) mod request;
+pub(crate) mod scram;
+pub(crate) mod settings;
 mod store_call;
 #[cfg(test)]
 mod tests;
@@ -39,6 +41,7 @@ mod tests;
 pub use codes::code_name;
 pub use settings::{Delay, MongodSettings, User, WIRE_VERSION};
 
+use crate::balancer::Relay;
 use crate::node::{ConnId, NodeId, NodeOutput};
 use crate::repl::{self, Member};
 use crate::store::Store;
@@ -60,6 +63,8 @@ pub enum Message {
     Repl(repl::Message),
     /// A mongos to the primary of a shard, or its answer.
     Route(Route),
+    /// A load balancer to a mongos, or back.
+    Relay(Relay),
 }
 
 /// Between a mongos and the members of its shards.

@@ -3,7 +3,6 @@
 use super::commands::Command;
 use super::failpoint::Strike;
 use super::generic::Generic;
-use super::hello::TopologyVersion;
 use super::reply::Labelling;
 use super::request::ReplyTo;
 use crate::node::{ConnId, NodeId};
@@ -65,7 +64,7 @@ pub(crate) enum Stage {
     /// It waits until this member has come to a cluster time.
     ClusterTime,
     /// A hello that waits for a change.
-    Change(TopologyVersion),
+    Change,
     /// It waits for data or for a transaction of somebody else.
     Parked {
         /// What the store wants back.
@@ -97,8 +96,6 @@ pub(crate) enum Answer {
     },
     /// For a mongos.
     Routed(Document),
-    /// Nobody wants one.
-    Silence,
 }
 
 impl Op {

@@ -78,8 +78,15 @@ impl Node for Mongod {
                 }
             }
             Message::Route(Route::Command { call, body }) => self.handle_routed(now, from, call, body),
-            // This is no mongos and has asked nobody.
-            Message::Route(Route::Reply { .. }) => {}
+            // This is no mongos: it has asked nobody, and nobody is forwarded to it.
+            Message::Route(Route::Reply { .. }) | Message::Relay(_) => {}
+        }
+        self.settle(now);
+    }
+
+    fn handle_unreachable(&mut self, now: Instant, node: NodeId) {
+        if let Some(member) = &mut self.member {
+            member.handle_unreachable(now, node);
         }
         self.settle(now);
     }
@@ -153,7 +160,7 @@ impl Mongod {
             Stage::Start => self.carry_out(now, id, op),
             Stage::Blocked(strike) => self.struck(now, id, op, strike),
             Stage::ClusterTime => self.out_of_cluster_time(now, id, op),
-            Stage::Change(_) => self.answer_hello(now, id, op),
+            Stage::Change => self.answer_hello(now, id, op),
             Stage::Parked { parked, tailing } => self.out_of_patience(now, id, op, parked, tailing),
             Stage::Confirming(_) => {
                 self.cancel_wait(id);

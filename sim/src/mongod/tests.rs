@@ -1,6 +1,6 @@
 //! The server through its bytes, in virtual time.
 
-use super::{Message, Mongod, MongodSettings, User};
+use super::{Mongod, MongodSettings, User};
 use crate::node::{ConnId, Node, NodeOutput};
 use bson::{Binary, Document, doc, spec::BinarySubtype};
 use quorate_core::wire::{self, Flags, encode_op_msg};
@@ -46,8 +46,7 @@ impl Bench {
                     self.received.get_mut(&conn).unwrap().push(Some(got));
                 }
                 NodeOutput::Close(conn) => self.received.get_mut(&conn).unwrap().push(None),
-                NodeOutput::Message { message: Message::Repl(_) | Message::Route(_), .. } => {}
-                NodeOutput::Exit | NodeOutput::Note(_) => {}
+                NodeOutput::Message { .. } | NodeOutput::Exit | NodeOutput::Note(_) => {}
             }
         }
     }
