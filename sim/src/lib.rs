@@ -13,3 +13,4 @@
 
 pub mod node;
 pub mod oplog;
+pub mod repl;
