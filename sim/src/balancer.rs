@@ -102,7 +102,8 @@ impl Node for Balancer {
     }
 
     fn handle_unreachable(&mut self, _now: Instant, node: NodeId) {
-        let lost: Vec<ConnId> = self.routes.iter().filter(|(_, to)| **to == node).map(|(conn, _)| *conn).collect();
+        let lost: Vec<ConnId> =
+            self.routes.iter().filter(|(_, to)| **to == node).map(|(conn, _)| *conn).collect();
         for conn in lost {
             self.routes.remove(&conn);
             self.out.push_back(NodeOutput::Close(conn));

@@ -166,7 +166,9 @@ impl Mongod {
             }
             Some(quorate_core::Acknowledgment::Custom(mode)) => Err(Failure::new(
                 2,
-                format!("cannot use non-majority 'w' mode \"{mode}\" when a host is not a member of a replica set"),
+                format!(
+                    "cannot use non-majority 'w' mode \"{mode}\" when a host is not a member of a replica set"
+                ),
             )),
             _ => Ok(()),
         }
@@ -179,7 +181,10 @@ impl Mongod {
         if let Some(level) = read.level.as_ref().filter(|_| !op.in_transaction()) {
             let refused = |what: &str| {
                 let shown = shown_read_concern(level.as_str());
-                Err(Failure::new(72, format!("Command {name} does not support {shown} :: caused by :: {what}")))
+                Err(Failure::new(
+                    72,
+                    format!("Command {name} does not support {shown} :: caused by :: {what}"),
+                ))
             };
             match level {
                 ReadConcernLevel::Local | ReadConcernLevel::Available => {}
@@ -188,10 +193,16 @@ impl Mongod {
                     return refused("read concern snapshot not supported");
                 }
                 ReadConcernLevel::Linearizable if alone => {
-                    return Err(Failure::new(123, "node needs to be a replica set member to use read concern"));
+                    return Err(Failure::new(
+                        123,
+                        "node needs to be a replica set member to use read concern",
+                    ));
                 }
                 ReadConcernLevel::Linearizable if !self.is_primary() => {
-                    return Err(Failure::new(10107, "cannot satisfy linearizable read concern on non-primary node"));
+                    return Err(Failure::new(
+                        10107,
+                        "cannot satisfy linearizable read concern on non-primary node",
+                    ));
                 }
                 _ => {}
             }
@@ -223,7 +234,8 @@ impl Mongod {
         let wall = wall_millis(now) / 1000;
         if i64::from(heard.time) > wall.saturating_add(MAX_DRIFT) {
             let time = heard.time;
-            let text = format!("New $clusterTime, {time}, is too far from this node's wall clock time, {wall}.");
+            let text =
+                format!("New $clusterTime, {time}, is too far from this node's wall clock time, {wall}.");
             return Err(Failure::new(205, text));
         }
         self.advance_cluster_time(heard);

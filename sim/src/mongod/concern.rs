@@ -40,7 +40,11 @@ impl Mongod {
         }
         if unacknowledged {
             // Nobody waits for it, and the server says nothing of what it did.
-            let reply = if is_write { doc! { "n": 0 } } else { reply };
+            let reply = if is_write {
+                doc! { "n": 0 }
+            } else {
+                reply
+            };
             return self.answer(now, id, op, reply);
         }
         self.await_concern(now, id, op, reply, last);
@@ -55,21 +59,26 @@ impl Mongod {
         self.fail.concern_error(admit::subject(&self.conns, op, &namespace))
     }
 
-    fn await_concern(&mut self, now: Instant, id: OpId, mut op: Op, mut reply: Document, last: Option<OpTime>) {
+    fn await_concern(
+        &mut self,
+        now: Instant,
+        id: OpId,
+        mut op: Op,
+        mut reply: Document,
+        last: Option<OpTime>,
+    ) {
         let Some(member) = &self.member else {
             let write = op.generic.write.as_ref();
-            if write.is_some_and(|w| w.concern.journal == Some(true) || w.concern.w == Some(Acknowledgment::Majority)) {
+            if write.is_some_and(|w| {
+                w.concern.journal == Some(true) || w.concern.w == Some(Acknowledgment::Majority)
+            }) {
                 self.alone.flush_now();
             }
             return self.answer(now, id, op, reply);
         };
         let optime = last.unwrap_or(member.last_applied());
-        if op.generic.write.as_ref().is_none_or(|w| w.concern.w.is_none() && w.tags.is_none()) {
-            let chosen = op.generic.write.take();
-            op.generic.write = Some(filled_in(self.default_write_concern(), chosen));
-        }
-        let Some(write) = &op.generic.write else { return self.answer(now, id, op, reply) };
-        if let Some(tag) = write.tags.as_ref().and_then(|tags| tags.keys().next()) {
+        let write = op.generic.write.as_ref();
+        if let Some((write, tag)) = write.and_then(|w| Some((w, w.tags.as_ref()?.keys().next()?))) {
             let end = doc! {
                 "code": 4, "codeName": "NoSuchKey", "errmsg": format!("No replica set tag key {tag} in config"),
                 "errInfo": { "writeConcern": write.shown() },
@@ -77,26 +86,18 @@ impl Mongod {
             reply.insert("writeConcernError", end);
             return self.answer(now, id, op, reply);
         }
-        let concern = write.concern.clone();
+        let concern = write.map(|write| write.concern.clone()).unwrap_or_default();
         if concern.w == Some(Acknowledgment::Nodes(1)) && concern.journal != Some(true) {
             return self.answer(now, id, op, reply);
         }
         op.stage = Stage::Replicating(reply);
-        op.timer = op.deadline;
-        let deadline = concern.w_timeout.map(|timeout| now + timeout);
         self.keep(id, op);
-        self.wait_for(now, id, optime, &concern, deadline);
+        self.wait_for(now, id, optime, &concern);
     }
 
     /// Asks replication to say when a write concern holds.
-    pub(super) fn wait_for(
-        &mut self,
-        now: Instant,
-        id: OpId,
-        optime: OpTime,
-        concern: &WriteConcern,
-        deadline: Option<Instant>,
-    ) {
+    pub(super) fn wait_for(&mut self, now: Instant, id: OpId, optime: OpTime, concern: &WriteConcern) {
+        let deadline = self.ops.get(&id).and_then(|op| op.deadline);
         if let Some(member) = &mut self.member {
             member.wait_for(now, id, optime, concern, deadline);
         }
@@ -114,11 +115,12 @@ impl Mongod {
         match std::mem::replace(&mut op.stage, Stage::Start) {
             Stage::Confirming(reply) => match result {
                 Ok(()) => self.answer(now, id, op, reply),
+                Err(end) if end.code == 50 => self.fail(now, id, op, &answer::timed_out()),
                 Err(_) => self.fail(now, id, op, &answer::interrupted()),
             },
             Stage::Replicating(mut reply) => {
                 if let Err(end) = result {
-                    reply.insert("writeConcernError", concern_error(&op, end.code, end.code_name, &end.message));
+                    reply.insert("writeConcernError", end.write_concern_error());
                 }
                 self.answer(now, id, op, reply);
             }
@@ -129,13 +131,6 @@ impl Mongod {
         }
     }
 
-    /// `maxTimeMS` was over before the write concern held: the write stands all the same.
-    pub(super) fn concern_timed_out(&mut self, now: Instant, id: OpId, op: Op, mut reply: Document) {
-        let failure = answer::timed_out();
-        reply.insert("writeConcernError", concern_error(&op, failure.code, "MaxTimeMSExpired", &failure.message));
-        self.answer(now, id, op, reply);
-    }
-
     /// The write concern of those that ask for none.
     pub(super) fn default_write_concern(&self) -> WriteConcernArgument {
         let config = self.member.as_ref().and_then(|member| member.config());
@@ -143,27 +138,4 @@ impl Mongod {
         let concern = WriteConcern { w: Some(w), ..WriteConcern::default() };
         WriteConcernArgument { concern, tags: None, provenance: "implicitDefault" }
     }
-}
-
-/// The default, with the `j` and `wtimeout` of a client that only said those.
-fn filled_in(default: WriteConcernArgument, chosen: Option<WriteConcernArgument>) -> WriteConcernArgument {
-    match chosen {
-        None => default,
-        Some(chosen) => {
-            // A write concern without `w` is one of w: 1, not the set's default.
-            let concern = WriteConcern { w: Some(Acknowledgment::Nodes(1)), ..chosen.concern };
-            WriteConcernArgument { concern, ..chosen }
-        }
-    }
-}
-
-fn concern_error(op: &Op, code: i32, name: &str, message: &str) -> Document {
-    let mut info = Document::new();
-    if code == 64 {
-        info.insert("wtimeout", true);
-    }
-    if let Some(write) = &op.generic.write {
-        info.insert("writeConcern", write.shown());
-    }
-    doc! { "code": code, "codeName": name, "errmsg": message, "errInfo": info }
 }

@@ -39,7 +39,8 @@ impl Mongod {
             "connectionStatus" => Ok(info::connection_status(body, self.users_of(op))),
             "whatsmyuri" => Ok(doc! { "you": format!("10.0.0.1:{}", self.number_of(op)) }),
             "getCmdLineOpts" => {
-                let set = self.member.as_ref().and_then(|member| member.config()).map(|config| config.name.clone());
+                let set =
+                    self.member.as_ref().and_then(|member| member.config()).map(|config| config.name.clone());
                 Ok(info::command_line(&self.settings, set.as_deref()))
             }
             "getParameter" => info::get_parameter(body),
@@ -134,7 +135,7 @@ impl Mongod {
         };
         match hello::has_to_wait(known, self.process.version) {
             Err(failure) => self.fail(now, id, op, &failure),
-            Ok(true) if !wait.is_zero() && self.process.quiesce_until.is_none() => {
+            Ok(true) if !wait.is_zero() && !self.is_quiescing() => {
                 op.stage = Stage::Change;
                 op.timer = Some(now + wait);
                 self.awaiting_change.insert(id);
@@ -150,6 +151,10 @@ impl Mongod {
         }
     }
 
+    fn is_quiescing(&self) -> bool {
+        self.member.as_ref().is_some_and(crate::repl::Member::is_quiescing)
+    }
+
     /// What the server says of itself now.
     pub(super) fn answer_hello(&mut self, now: Instant, id: OpId, op: Op) {
         match self.describe(now, &op) {
@@ -159,7 +164,7 @@ impl Mongod {
     }
 
     fn describe(&mut self, now: Instant, op: &Op) -> Result<Document, Failure> {
-        if let Some(until) = self.process.quiesce_until {
+        if let Some(until) = self.member.as_ref().and_then(crate::repl::Member::quiesce_until) {
             let mut failure = Failure::new(91, "The server is in quiesce mode and will shut down");
             let left = i64::try_from((until - now).as_millis()).unwrap_or(i64::MAX);
             failure.extra = doc! { "remainingQuiesceTimeMillis": left };
@@ -259,7 +264,7 @@ impl Mongod {
         let Some(member) = &mut self.member else {
             return self.fail(now, id, op, &Failure::new(76, "not running with --replSet"));
         };
-        match member.command(now, id, op.command.name, &op.body) {
+        match member.command(now, id, &op.body) {
             repl::Answer::Reply(reply) => self.answer(now, id, op, reply),
             repl::Answer::Pending => {
                 op.stage = Stage::Deciding;

@@ -236,7 +236,8 @@ mod tests {
 
     fn configured(mode: impl Into<Bson>, data: Document) -> FailCommand {
         let mut fail = FailCommand::default();
-        fail.configure(&doc! { "configureFailPoint": "failCommand", "mode": mode.into(), "data": data }).unwrap();
+        fail.configure(&doc! { "configureFailPoint": "failCommand", "mode": mode.into(), "data": data })
+            .unwrap();
         fail
     }
 
@@ -256,7 +257,8 @@ mod tests {
 
     #[test]
     fn who_and_what_is_looked_at() {
-        let mut fail = configured("alwaysOn", doc! { "failCommands": ["ping"], "errorCode": 5, "appName": "x" });
+        let mut fail =
+            configured("alwaysOn", doc! { "failCommands": ["ping"], "errorCode": 5, "appName": "x" });
         assert!(fail.strike(PING).is_none());
         let mut fail = configured("alwaysOn", doc! { "failCommands": ["ping"], "closeConnection": true });
         assert!(fail.strike(PING).unwrap().close);
@@ -265,7 +267,8 @@ mod tests {
         let mut fail = configured("alwaysOn", doc! { "failCommands": ["ping"] });
         assert!(fail.strike(PING).is_none());
         let error = doc! { "code": 91, "errmsg": "x" };
-        let data = doc! { "failCommands": ["ping"], "writeConcernError": error.clone(), "errorLabels": ["a"] };
+        let data =
+            doc! { "failCommands": ["ping"], "writeConcernError": error.clone(), "errorLabels": ["a"] };
         let mut fail = configured("alwaysOn", data);
         assert!(fail.strike(PING).is_none());
         assert_eq!(fail.concern_error(PING), Some((error, Some(vec!["a".to_owned()]))));

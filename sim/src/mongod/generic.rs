@@ -52,7 +52,9 @@ impl WriteConcernArgument {
         let mut shown = Document::new();
         match (&self.tags, &self.concern.w) {
             (Some(tags), _) => shown.insert("w", tags.clone()),
-            (None, Some(Acknowledgment::Nodes(n))) => shown.insert("w", i32::try_from(*n).unwrap_or(i32::MAX)),
+            (None, Some(Acknowledgment::Nodes(n))) => {
+                shown.insert("w", i32::try_from(*n).unwrap_or(i32::MAX))
+            }
             (None, Some(Acknowledgment::Custom(mode))) => shown.insert("w", mode),
             (None, Some(Acknowledgment::Majority) | None) => shown.insert("w", "majority"),
         };
@@ -153,7 +155,9 @@ impl SessionFields {
 }
 
 fn lsid(value: &Bson) -> Result<[u8; 16], Failure> {
-    let Bson::Document(document) = value else { return Err(wrong("OperationSessionInfo.lsid", value, "object")) };
+    let Bson::Document(document) = value else {
+        return Err(wrong("OperationSessionInfo.lsid", value, "object"));
+    };
     let Some(id) = document.get("id") else { return Err(missing("OperationSessionInfo.lsid.id")) };
     match id {
         Bson::Binary(binary) if binary.subtype == BinarySubtype::Uuid => binary
@@ -167,9 +171,7 @@ fn lsid(value: &Bson) -> Result<[u8; 16], Failure> {
 
 fn txn_number(value: &Bson) -> Result<i64, Failure> {
     match value {
-        Bson::Int64(number) if *number < 0 => {
-            Err(Failure::new(72, "Transaction number cannot be negative"))
-        }
+        Bson::Int64(number) if *number < 0 => Err(Failure::new(72, "Transaction number cannot be negative")),
         Bson::Int64(number) => Ok(*number),
         other => Err(wrong("OperationSessionInfo.txnNumber", other, "long")),
     }
@@ -449,7 +451,10 @@ mod tests {
 
     #[test]
     fn limits_and_preferences() {
-        assert_eq!(read(doc! { "ping": 1, "maxTimeMS": 5.0 }).unwrap().max_time, Some(Duration::from_millis(5)));
+        assert_eq!(
+            read(doc! { "ping": 1, "maxTimeMS": 5.0 }).unwrap().max_time,
+            Some(Duration::from_millis(5))
+        );
         assert_eq!(read(doc! { "ping": 1, "maxTimeMS": 0 }).unwrap().max_time, None);
         for bad in [Bson::from(-1), Bson::from("x"), Bson::from(1.5)] {
             assert_eq!(code(doc! { "ping": 1, "maxTimeMS": bad }), 2);

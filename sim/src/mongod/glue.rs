@@ -55,7 +55,7 @@ impl Mongod {
                 all.into_iter().for_each(|conn| self.close(conn));
             }
             Output::KillOperations => self.kill_operations(now),
-            Output::ShutDown => self.quiesce(now),
+            Output::ShutDown => self.exit(now),
             Output::Note(text) => self.out.push_back(NodeOutput::Note(text)),
         }
     }
@@ -82,18 +82,6 @@ impl Mongod {
             }
             self.fail(now, id, op, &answer::interrupted());
         }
-    }
-
-    /// Replication has handed over: the process goes on for a while, so that clients find out in peace.
-    fn quiesce(&mut self, now: Instant) {
-        if !self.process.ending {
-            return;
-        }
-        if self.settings.quiesce.is_zero() {
-            return self.exit(now);
-        }
-        self.process.quiesce_until = Some(now + self.settings.quiesce);
-        self.hello_changed(now);
     }
 
     /// All data as entries that build it: what a member that is too far behind gets.

@@ -144,7 +144,10 @@ pub(crate) fn rename_for(legacy: bool, fields: Document) -> Document {
     if !legacy {
         return fields;
     }
-    fields.into_iter().map(|(k, v)| if k == "isWritablePrimary" { ("ismaster".to_owned(), v) } else { (k, v) }).collect()
+    fields
+        .into_iter()
+        .map(|(k, v)| if k == "isWritablePrimary" { ("ismaster".to_owned(), v) } else { (k, v) })
+        .collect()
 }
 
 #[cfg(test)]
@@ -163,7 +166,10 @@ mod tests {
         assert_eq!(read.awaits, Some((version, Duration::from_millis(10))));
         assert_eq!(code(doc! { "hello": 1, "topologyVersion": version.shown() }), 31368);
         assert_eq!(code(doc! { "hello": 1, "maxAwaitTimeMS": 1 }), 31368);
-        assert_eq!(code(doc! { "hello": 1, "topologyVersion": version.shown(), "maxAwaitTimeMS": -1 }), 51024);
+        assert_eq!(
+            code(doc! { "hello": 1, "topologyVersion": version.shown(), "maxAwaitTimeMS": -1 }),
+            51024
+        );
         assert_eq!(code(doc! { "hello": 1, "topologyVersion": 1, "maxAwaitTimeMS": 1 }), 14);
         let half = doc! { "processId": ObjectId::from_bytes([1; 12]) };
         assert_eq!(code(doc! { "hello": 1, "topologyVersion": half, "maxAwaitTimeMS": 1 }), 40414);

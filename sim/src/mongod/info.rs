@@ -148,7 +148,8 @@ pub(crate) fn unknown_argument(name: &str, body: &Document, known: &[&str]) -> R
 fn is_generic(argument: &str) -> bool {
     matches!(
         argument,
-        "$db" | "lsid"
+        "$db"
+            | "lsid"
             | "txnNumber"
             | "autocommit"
             | "startTransaction"
@@ -191,7 +192,10 @@ mod tests {
     #[test]
     fn parameters() {
         let body = doc! { "getParameter": 1, "featureCompatibilityVersion": 1 };
-        assert_eq!(get_parameter(&body).unwrap(), doc! { "featureCompatibilityVersion": { "version": "6.0" } });
+        assert_eq!(
+            get_parameter(&body).unwrap(),
+            doc! { "featureCompatibilityVersion": { "version": "6.0" } }
+        );
         assert!(get_parameter(&doc! { "getParameter": 1, "foo": 1 }).is_err());
     }
 }

@@ -98,7 +98,8 @@ impl Mongod {
             return Err(Failure::new(40571, "OP_MSG requests require a $db argument"));
         }
         let name = op.body.keys().next().map_or("", String::as_str);
-        let known = commands::find(name).filter(|c| self.settings.test_commands || c.name != "configureFailPoint");
+        let known =
+            commands::find(name).filter(|c| self.settings.test_commands || c.name != "configureFailPoint");
         op.command = known.ok_or_else(|| Failure::new(59, format!("no such command: '{name}'")))?;
         self.check_log_in(op)?;
         op.generic = Generic::read(&op.body)?;
@@ -124,7 +125,10 @@ impl Mongod {
         if let Some(id) = gone.op
             && self.ops.get(&id).is_some_and(|op| !matches!(op.stage, Stage::Start | Stage::Blocked(_)))
         {
-            if self.take(id).is_some_and(|op| matches!(op.stage, Stage::Replicating(_) | Stage::Confirming(_))) {
+            if self
+                .take(id)
+                .is_some_and(|op| matches!(op.stage, Stage::Replicating(_) | Stage::Confirming(_)))
+            {
                 self.cancel_wait(id);
             }
         }

@@ -15,9 +15,9 @@
 
 mod admit;
 mod answer;
-pub(crate) mod codes;
 #[cfg(test)]
 mod client_tests;
+pub(crate) mod codes;
 pub(crate) mod commands;
 mod concern;
 pub(crate) mod conn;
@@ -124,8 +124,7 @@ struct Process {
     version: TopologyVersion,
     started: Instant,
     running: bool,
-    /// Asked to end: until when it goes on answering, once that has begun.
-    quiesce_until: Option<Instant>,
+    /// Asked to end.
     ending: bool,
     next_op: OpId,
     next_connection: i32,
@@ -173,7 +172,6 @@ impl Mongod {
                 version: TopologyVersion { process_id: [0; 12], counter: 0 },
                 started: Instant::ZERO,
                 running: false,
-                quiesce_until: None,
                 ending: false,
                 next_op: 1,
                 next_connection: 1,

@@ -20,7 +20,7 @@ impl Node for Mongod {
         self.process.version.counter = 0;
         self.process.started = now;
         self.process.running = true;
-        (self.process.ending, self.process.quiesce_until) = (false, None);
+        self.process.ending = false;
         (self.process.next_op, self.process.next_connection, self.process.next_request) = (1, 1, 1);
         if let Some(member) = &mut self.member {
             member.handle_start(now);
@@ -29,10 +29,7 @@ impl Node for Mongod {
     }
 
     fn handle_crash(&mut self, now: Instant) {
-        let durable = self.durable(now);
-        if let Some(member) = &mut self.member {
-            member.handle_crash(now);
-        }
+        let durable = self.survivors(now);
         self.lose_memory();
         self.store.crash(durable);
         self.alone.last = durable;
@@ -106,10 +103,6 @@ impl Node for Mongod {
         while let Some((_, id)) = self.timers.first().copied().filter(|(at, _)| *at <= now) {
             self.ring(now, id);
         }
-        if self.process.quiesce_until.is_some_and(|at| at <= now) {
-            self.process.quiesce_until = None;
-            self.exit(now);
-        }
         self.settle(now);
     }
 
@@ -126,7 +119,6 @@ impl Node for Mongod {
             self.timers.first().map(|(at, _)| *at),
             self.member.as_ref().and_then(|member| member.poll_timeout()),
             expiry,
-            self.process.quiesce_until,
         ];
         times.into_iter().flatten().min()
     }
@@ -162,15 +154,7 @@ impl Mongod {
             Stage::ClusterTime => self.out_of_cluster_time(now, id, op),
             Stage::Change => self.answer_hello(now, id, op),
             Stage::Parked { parked, tailing } => self.out_of_patience(now, id, op, parked, tailing),
-            Stage::Confirming(_) => {
-                self.cancel_wait(id);
-                self.fail(now, id, op, &super::answer::timed_out());
-            }
-            Stage::Replicating(reply) => {
-                self.cancel_wait(id);
-                self.concern_timed_out(now, id, op, reply);
-            }
-            Stage::Deciding | Stage::Ending => {}
+            Stage::Confirming(_) | Stage::Replicating(_) | Stage::Deciding | Stage::Ending => {}
             Stage::Answered(answer) => self.deliver(id, op, answer),
         }
     }
@@ -194,7 +178,7 @@ impl Mongod {
     pub(super) fn exit(&mut self, now: Instant) {
         let applied = self.store.last_applied();
         if let Some(member) = &mut self.member {
-            member.handle_crash(now);
+            member.handle_exit(now);
         }
         let closing: Vec<ConnId> = self.conns.keys().copied().collect();
         self.lose_memory();

@@ -77,10 +77,7 @@ pub(crate) enum Labelling {
 
 /// The errors after which a retryable write may be sent again, as the server itself labels them.
 pub(crate) const fn is_retryable(code: i32) -> bool {
-    matches!(
-        code,
-        6 | 7 | 89 | 91 | 189 | 262 | 9001 | 10058 | 10107 | 11600 | 11602 | 13435 | 13436
-    )
+    matches!(code, 6 | 7 | 89 | 91 | 189 | 262 | 9001 | 10058 | 10107 | 11600 | 11602 | 13435 | 13436)
 }
 
 /// The errors after which a whole transaction may be tried again. 24 lock time-out, 112 write conflict, 246 snapshot unavailable,

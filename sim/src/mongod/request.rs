@@ -104,7 +104,10 @@ fn query(header: Header, frame: &[u8]) -> Result<Request, Refusal> {
         body = inner.clone();
     }
     let name = body.keys().next().map_or("", String::as_str);
-    if !matches!(name, "hello" | "isMaster" | "ismaster" | "_isSelf" | "saslStart" | "saslContinue" | "authenticate") {
+    if !matches!(
+        name,
+        "hello" | "isMaster" | "ismaster" | "_isSelf" | "saslStart" | "saslContinue" | "authenticate"
+    ) {
         let text = format!("Unsupported OP_QUERY command: {name}. {REMOVED}");
         return Err(Refusal::Answer(reply_to, Failure::new(352, text)));
     }
@@ -151,7 +154,8 @@ mod tests {
 
     #[test]
     fn sequences_become_arguments() {
-        let bytes = [sequence("documents", &[doc! { "a": 1 }, doc! {}]), body(&doc! { "insert": "c" })].concat();
+        let bytes =
+            [sequence("documents", &[doc! { "a": 1 }, doc! {}]), body(&doc! { "insert": "c" })].concat();
         let request = read(&frame(2 | 1 << 16, &bytes)).unwrap();
         assert_eq!(request.body, doc! { "insert": "c", "documents": [{ "a": 1 }, {}] });
         assert!(request.reply_to.silent && request.reply_to.exhaust && !request.reply_to.legacy);
@@ -184,7 +188,8 @@ mod tests {
     #[test]
     fn only_hello_may_come_as_a_query() {
         let mut bytes = Vec::new();
-        wire::encode_op_query(&mut bytes, 3, "admin", |d| d.i32("isMaster", 1).bool("helloOk", true)).unwrap();
+        wire::encode_op_query(&mut bytes, 3, "admin", |d| d.i32("isMaster", 1).bool("helloOk", true))
+            .unwrap();
         let request = read(&bytes).unwrap();
         assert_eq!(request.body, doc! { "isMaster": 1, "helloOk": true, "$db": "admin" });
         assert!(request.reply_to.legacy);

@@ -168,7 +168,8 @@ impl Conversation {
         let own: Vec<u8> = (0..3).flat_map(|_| rng.next_u64().to_le_bytes()).collect();
         let nonce = format!("{client_nonce}{}", BASE64.encode(own));
         let answer = format!("r={nonce},s={},i={ITERATIONS}", BASE64.encode(&keys.salt));
-        let skip_empty = body.get_document("options").is_ok_and(|o| o.get_bool("skipEmptyExchange").unwrap_or(false));
+        let skip_empty =
+            body.get_document("options").is_ok_and(|o| o.get_bool("skipEmptyExchange").unwrap_or(false));
         let reply = reply(&answer, false);
         let so_far = format!("{bare},{answer}");
         let db = db.to_owned();
@@ -189,7 +190,8 @@ impl Conversation {
         let text = String::from_utf8(payload).map_err(|_| failed())?;
         let (without_proof, proof) = text.rsplit_once(",p=").ok_or_else(failed)?;
         let proof = BASE64.decode(proof).map_err(|_| failed())?;
-        if attribute(without_proof, 'r') != Some(&self.nonce) || attribute(without_proof, 'c') != Some("biws") {
+        if attribute(without_proof, 'r') != Some(&self.nonce) || attribute(without_proof, 'c') != Some("biws")
+        {
             return Err(failed());
         }
         let signed = format!("{},{without_proof}", self.so_far);
@@ -258,7 +260,8 @@ mod tests {
                 replies.push(reply);
             }
             Step::Continue(reply) => {
-                let expected = BASE64.encode(kind.hmac(&kind.hmac(&salted, b"Server Key"), signed.as_bytes()));
+                let expected =
+                    BASE64.encode(kind.hmac(&kind.hmac(&salted, b"Server Key"), signed.as_bytes()));
                 assert_eq!(text(&reply), format!("v={expected}"));
                 replies.push(reply);
                 let empty = doc! { "saslContinue": 1, "conversationId": 1, "payload": binary("") };

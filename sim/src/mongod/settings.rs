@@ -22,9 +22,6 @@ pub struct MongodSettings {
     pub start_delay: Delay,
     /// How long a command takes from its effects to its reply: a connection that breaks in between loses the reply.
     pub reply_delay: Delay,
-    /// How long a member of a replica set goes on answering reads after it was asked to end (15 s by default, as
-    /// `shutdownTimeoutMillisForSignaledShutdown`).
-    pub quiesce: Duration,
     /// Whether `configureFailPoint` exists (`--setParameter enableTestCommands=1`).
     pub test_commands: bool,
     /// `serviceId`, which hello shows to clients that come through a load balancer.
@@ -42,7 +39,6 @@ impl MongodSettings {
             max_wire_version: WIRE_VERSION,
             start_delay: Delay::NONE,
             reply_delay: Delay::between(Duration::from_micros(50), Duration::from_micros(150)),
-            quiesce: Duration::from_secs(15),
             test_commands: true,
             service_id: None,
         }
@@ -119,7 +115,8 @@ mod tests {
     fn delays_stay_inside_their_bounds() {
         let mut rng = Rng::new(1);
         let delay = Delay::between(Duration::from_nanos(5), Duration::from_nanos(7));
-        let drawn: std::collections::BTreeSet<_> = (0..100).map(|_| delay.draw(&mut rng).as_nanos()).collect();
+        let drawn: std::collections::BTreeSet<_> =
+            (0..100).map(|_| delay.draw(&mut rng).as_nanos()).collect();
         assert_eq!(drawn.into_iter().collect::<Vec<_>>(), [5, 6, 7]);
         let before = rng.clone().next_u64();
         assert_eq!(Delay::NONE.draw(&mut rng), Duration::ZERO);

@@ -135,9 +135,8 @@ impl Mongod {
         member.append(now, vec![Arc::new(entry)]);
         self.drain_member(now);
         op.stage = Stage::Confirming(reply);
-        op.timer = op.deadline;
         self.keep(id, op);
-        self.wait_for(now, id, optime, &quorate_core::WriteConcern::majority(), None);
+        self.wait_for(now, id, optime, &quorate_core::WriteConcern::majority());
     }
 
     /// The member has moved: operations that wait for a cluster time look again.
@@ -147,8 +146,10 @@ impl Mongod {
             self.advance_cluster_time(applied);
         }
         for id in self.awaiting_time.iter().copied().collect::<Vec<_>>() {
-            let reached =
-                self.ops.get(&id).is_some_and(|op| op.generic.read.after.is_none_or(|t| self.readable_to(op) >= t));
+            let reached = self
+                .ops
+                .get(&id)
+                .is_some_and(|op| op.generic.read.after.is_none_or(|t| self.readable_to(op) >= t));
             if reached && let Some(op) = self.take(id) {
                 self.execute(now, id, op);
             }
@@ -167,10 +168,13 @@ impl Mongod {
         self.fail(now, id, op, &Failure::new(50, text));
     }
 
-    /// Up to where everything survives a crash now.
-    pub(super) fn durable(&mut self, now: Instant) -> OpTime {
-        match &self.member {
-            Some(member) => member.last_durable(),
+    /// Crashes replication or the journal: up to where everything survives.
+    pub(super) fn survivors(&mut self, now: Instant) -> OpTime {
+        match &mut self.member {
+            Some(member) => {
+                member.handle_crash(now);
+                member.last_applied()
+            }
             None => {
                 self.alone.flush(now);
                 self.alone.durable

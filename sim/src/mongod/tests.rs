@@ -100,7 +100,8 @@ impl Bench {
     }
 
     fn fail_point(&mut self, conn: ConnId, mode: impl Into<bson::Bson>, data: Document) {
-        let reply = self.run(conn, doc! { "configureFailPoint": "failCommand", "mode": mode.into(), "data": data });
+        let reply =
+            self.run(conn, doc! { "configureFailPoint": "failCommand", "mode": mode.into(), "data": data });
         assert_eq!(reply.get_f64("ok").unwrap(), 1.0, "{reply}");
     }
 }
@@ -152,7 +153,8 @@ fn hello_waits_for_a_change_and_streams() {
     let mut bench = Bench::alone();
     let conn = bench.open();
     let version = bench.run(conn, doc! { "hello": 1 }).get_document("topologyVersion").unwrap().clone();
-    let mut await_hello = doc! { "hello": 1, "topologyVersion": version, "maxAwaitTimeMS": 1000, "$db": "admin" };
+    let mut await_hello =
+        doc! { "hello": 1, "topologyVersion": version, "maxAwaitTimeMS": 1000, "$db": "admin" };
     bench.send(conn, &await_hello, Flags::NONE);
     bench.pass(Duration::from_millis(999));
     assert!(bench.take(conn).is_empty());
@@ -268,7 +270,8 @@ fn clients_have_to_log_in() {
     assert_eq!(bench.run(conn, doc! { "ping": 1 }), doc! { "ok": 1.0 });
     let payload = Binary { subtype: BinarySubtype::Generic, bytes: b"n,,n=u,r=abc".to_vec() };
     let start = doc! { "mechanism": "SCRAM-SHA-256", "payload": payload, "db": "admin" };
-    let reply = bench.run(conn, doc! { "hello": 1, "saslSupportedMechs": "admin.u", "speculativeAuthenticate": start });
+    let reply = bench
+        .run(conn, doc! { "hello": 1, "saslSupportedMechs": "admin.u", "speculativeAuthenticate": start });
     assert_eq!(reply.get_array("saslSupportedMechs").unwrap().len(), 2);
     let first = reply.get_document("speculativeAuthenticate").unwrap();
     assert_eq!(first.get_i32("conversationId").unwrap(), 1);

@@ -208,7 +208,8 @@ impl Mongos {
         let streams = !failed && job.again.is_some();
         let number = self.number();
         let bytes = reply::encode(&body, self.times(), job.reply_to, number, streams);
-        if streams && let (Some(again), Ok(version)) = (&mut job.again, body.get_document("topologyVersion")) {
+        if streams && let (Some(again), Ok(version)) = (&mut job.again, body.get_document("topologyVersion"))
+        {
             again.insert("topologyVersion", version.clone());
         }
         job.stage = Stage::Answered { bytes, again: streams.then_some(number) };

@@ -56,14 +56,17 @@ impl Mongos {
             match id.as_i64().and_then(|id| self.cursors.remove(&id)) {
                 Some(cursor) => {
                     let collection = job.body.get("killCursors").cloned().unwrap_or(Bson::Null);
-                    let body = doc! { "killCursors": collection, "cursors": [cursor.id], "$db": &job.generic.db };
+                    let body =
+                        doc! { "killCursors": collection, "cursors": [cursor.id], "$db": &job.generic.db };
                     self.ask(cursor.node, body, super::Call::Forgotten);
                     killed.push(id.clone());
                 }
                 None => unknown.push(id.clone()),
             }
         }
-        Ok(doc! { "cursorsKilled": killed, "cursorsNotFound": unknown, "cursorsAlive": [], "cursorsUnknown": [] })
+        Ok(
+            doc! { "cursorsKilled": killed, "cursorsNotFound": unknown, "cursorsAlive": [], "cursorsUnknown": [] },
+        )
     }
 }
 

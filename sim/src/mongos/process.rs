@@ -57,10 +57,13 @@ impl Node for Mongos {
         match message {
             Message::Route(Route::Reply { call, body }) => self.answered(now, call, body),
             Message::Relay(Relay::Open(conn)) => self.open(conn, Some(from)),
-            Message::Relay(Relay::Bytes(conn, bytes)) if self.clients.contains_key(&conn) => self.push(conn, &bytes),
+            Message::Relay(Relay::Bytes(conn, bytes)) if self.clients.contains_key(&conn) => {
+                self.push(conn, &bytes)
+            }
             Message::Relay(Relay::Bytes(conn, _)) => {
                 // A connection of the process before this one.
-                self.out.push_back(NodeOutput::Message { to: from, message: Message::Relay(Relay::Close(conn)) });
+                self.out
+                    .push_back(NodeOutput::Message { to: from, message: Message::Relay(Relay::Close(conn)) });
             }
             Message::Relay(Relay::Close(conn)) => drop(self.forget(conn)),
             // This is no member of a set, and no shard.

@@ -85,7 +85,8 @@ impl Mongos {
             return self.fail(now, id, job, &Failure::new(50, "operation exceeded time limit"));
         }
         let name = self.shards.get(shard).map_or("", |shard| shard.name.as_str());
-        let text = format!("Could not find host matching read preference {{ mode: \"primary\" }} for set {name}");
+        let text =
+            format!("Could not find host matching read preference {{ mode: \"primary\" }} for set {name}");
         self.fail(now, id, job, &Failure::new(133, text));
     }
 
@@ -158,7 +159,10 @@ impl Mongos {
                     self.visit(now, id, job, shard);
                 }
                 _ => {
-                    let failure = Failure::new(6, "Error connecting to shard :: caused by :: Connection closed by peer");
+                    let failure = Failure::new(
+                        6,
+                        "Error connecting to shard :: caused by :: Connection closed by peer",
+                    );
                     self.fail(now, id, job, &failure);
                 }
             }

@@ -91,7 +91,9 @@ impl Mongos {
             patience = AWAIT + GRACE;
         }
         body.insert("$db", "admin");
-        let Some(node) = self.shards.get(shard).and_then(|s| s.members.get(member)).map(|m| m.node) else { return };
+        let Some(node) = self.shards.get(shard).and_then(|s| s.members.get(member)).map(|m| m.node) else {
+            return;
+        };
         let call = self.ask(node, body, Call::Check { shard, member });
         self.set_check(shard, member, Some(call), Some(now + patience));
     }
@@ -138,7 +140,8 @@ impl Mongos {
             View::Unknown
         };
         self.see(shard, member, view);
-        match reply.get_document("topologyVersion").ok().filter(|_| reply.get_f64("ok").unwrap_or(0.0) == 1.0) {
+        match reply.get_document("topologyVersion").ok().filter(|_| reply.get_f64("ok").unwrap_or(0.0) == 1.0)
+        {
             Some(version) => self.check_member(now, shard, member, Some(version.clone())),
             None => self.set_check(shard, member, None, Some(now + ASK_AGAIN)),
         }

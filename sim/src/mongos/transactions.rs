@@ -25,7 +25,8 @@ impl Mongos {
     /// A statement is about to go to `shard`: adds `startTransaction` where it is that shard's first, and refuses one of a
     /// transaction that did not begin here.
     pub(super) fn join(&mut self, job: &mut Job, shard: usize) -> Result<(), Failure> {
-        let Some(Session { lsid, txn_number: Some(number), transaction: Some(part) }) = job.generic.session else {
+        let Some(Session { lsid, txn_number: Some(number), transaction: Some(part) }) = job.generic.session
+        else {
             return Ok(());
         };
         if part == TransactionPart::Start {
@@ -60,18 +61,21 @@ impl Mongos {
     /// Where a commit or an abort has to go: to the shards of the transaction, or to the one its recovery token names.
     pub(super) fn ends_at(&mut self, job: &Job) -> Result<Vec<usize>, Failure> {
         let name = job.command.name;
-        let Some(Session { lsid, txn_number: Some(number), transaction: Some(_) }) = job.generic.session else {
+        let Some(Session { lsid, txn_number: Some(number), transaction: Some(_) }) = job.generic.session
+        else {
             return Err(Failure::new(125, format!("{name} must be run within a transaction")));
         };
         if let Some(known) = self.transactions.get(&lsid).filter(|known| known.number == number) {
             return Ok(known.shards.iter().copied().collect());
         }
-        let token = job.body.get_document("recoveryToken").ok().and_then(|t| t.get_str("recoveryShardId").ok());
+        let token =
+            job.body.get_document("recoveryToken").ok().and_then(|t| t.get_str("recoveryShardId").ok());
         match token.and_then(|name| self.shards.iter().position(|shard| shard.name == name)) {
             Some(shard) => Ok(vec![shard]),
-            None if name == "commitTransaction" => {
-                Err(none(format!("cannot commit txnId {number} for session {} without a participant", uuid(&lsid))))
-            }
+            None if name == "commitTransaction" => Err(none(format!(
+                "cannot commit txnId {number} for session {} without a participant",
+                uuid(&lsid)
+            ))),
             None => Err(none(format!("no known command has been sent by this router for txnId {number}"))),
         }
     }

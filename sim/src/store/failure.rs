@@ -38,7 +38,9 @@ impl Failure {
         if !self.labels.is_empty() {
             reply.insert("errorLabels", self.labels.iter().map(|l| Bson::from(*l)).collect::<Vec<_>>());
         }
-        reply.extend(doc! { "ok": 0.0, "errmsg": &self.message, "code": self.code, "codeName": code_name(self.code) });
+        reply.extend(
+            doc! { "ok": 0.0, "errmsg": &self.message, "code": self.code, "codeName": code_name(self.code) },
+        );
         reply.extend(self.extra.clone());
         reply
     }
