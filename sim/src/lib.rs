@@ -12,11 +12,17 @@
 //! | `cluster` | what people embed: deployments, faults, and the truth to compare with |
 #![forbid(unsafe_code)]
 
+pub mod balancer;
+pub mod mongod;
+pub mod mongos;
 pub mod node;
 pub mod oplog;
+pub mod repl;
 mod runtime;
 #[cfg(not(target_family = "wasm"))]
 pub mod serve;
+pub mod server;
+pub mod store;
 #[cfg(test)]
 mod testing;
 pub mod world;
