@@ -28,4 +28,3 @@ fn main() -> quorate::error::Result<()> {
     println!("{:.0} simulated seconds a second", seconds as f64 / took);
     Ok(())
 }
-

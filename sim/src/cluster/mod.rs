@@ -154,6 +154,19 @@ impl Cluster {
         self.0.world.run_until(future)
     }
 
+    /// As [`Cluster::try_run`], with somebody who looks at the deployment after everything that happens, and says what must not
+    /// be.
+    ///
+    /// # Errors
+    /// As there, and what the watcher says.
+    pub fn run_watched<F: Future>(
+        &self,
+        future: F,
+        mut watch: impl FnMut(&Cluster) -> std::result::Result<(), String>,
+    ) -> std::result::Result<F::Output, Stuck> {
+        self.0.world.run_watched(future, |_| watch(self))
+    }
+
     /// Starts a task beside the one that is run. It goes on by itself when its handle is dropped.
     pub fn spawn<T: Send + 'static>(&self, task: impl Future<Output = T> + Send + 'static) -> Task<T> {
         Task::spawn(&self.runtime(0), task)
