@@ -3,10 +3,11 @@
 use crate::command::operation;
 use crate::exec::Retry;
 use crate::host::{EventSink, Host, Settings};
-use crate::host_info::host_info;
+use crate::object_ids::ObjectIds;
 use crate::runtime::Runtime;
 use crate::tls::TlsConfig;
 use crate::{Database, action, options};
+use bson::oid::ObjectId;
 use quorate_core::connection::HandshakeOptions;
 use quorate_core::driver::Driver;
 use quorate_core::error::{Error, Result};
@@ -39,6 +40,7 @@ struct Inner<R: Runtime> {
     host: Arc<Host<R>>,
     options: ClientOptions,
     criteria: Option<options::SelectionCriteria>,
+    object_ids: ObjectIds,
 }
 
 impl<R: Runtime> Drop for Inner<R> {
@@ -87,13 +89,14 @@ impl<R: Runtime> Client<R> {
         options.validate()?;
         refuse_what_is_missing(&options)?;
         let mut driver_options = options.driver_options();
-        let info = host_info(runtime.name());
+        let info = runtime.host_info();
         driver_options.is_faas = info.env.is_faas();
         let settings = settings(&options, info)?;
         let driver = Driver::new(runtime.now(), driver_options, runtime.seed());
+        let object_ids = ObjectIds::new(runtime.seed());
         let criteria = options.read_preference.clone().map(options::SelectionCriteria::from);
         let host = Host::start(runtime, settings, EventSink::new(&options), driver);
-        Ok(Client { inner: Arc::new(Inner { host, options, criteria }) })
+        Ok(Client { inner: Arc::new(Inner { host, options, criteria, object_ids }) })
     }
 
     /// A database. Its options are the client's until [`Client::database_with_options`] says otherwise. Nothing is sent.
@@ -184,6 +187,11 @@ impl<R: Runtime> Client<R> {
 
     pub(crate) fn host(&self) -> &Arc<Host<R>> {
         &self.inner.host
+    }
+
+    /// An `_id` for a document that has none.
+    pub(crate) fn new_object_id(&self) -> ObjectId {
+        self.inner.object_ids.next(self.inner.host.runtime.unix_time())
     }
 
     /// `timeoutMS`.

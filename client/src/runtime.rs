@@ -3,10 +3,13 @@
 //! A runtime opens byte streams, tells the time, sleeps and starts tasks. It decides nothing: which server, when to
 //! reconnect, when to give up are the core's. Two ship with Quorate (tokio and smol); a new one is about a hundred lines.
 
+use crate::host_info::host_info;
 use futures::io::{AsyncRead, AsyncWrite};
+use quorate_core::handshake::HostInfo;
 use quorate_core::{Instant, ServerAddress};
 use std::future::Future;
 use std::io;
+use std::time::Duration;
 
 /// What Quorate needs of its host.
 ///
@@ -36,11 +39,28 @@ pub trait Runtime: Clone + Send + Sync + 'static {
 
     /// Which async runtime this is, for the handshake's `platform` text: `tokio`, `smol` ...
     fn name(&self) -> &'static str;
+
+    /// What a calendar shows, as the time since the Unix epoch: it goes into the `ObjectId`s made for documents without an
+    /// `_id`, and no decision depends on it.
+    ///
+    /// By default the system's clock. Where the standard library has none (`wasm32-unknown-unknown`), the time since
+    /// [`Runtime::now`]'s zero: a runtime there should say better.
+    fn unix_time(&self) -> Duration {
+        #[cfg(not(all(target_arch = "wasm32", target_os = "unknown")))]
+        return std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
+        Duration::from_nanos(self.now().as_nanos())
+    }
+
+    /// What the handshake tells servers of this program and the machine it runs on: by default what the environment says.
+    fn host_info(&self) -> HostInfo {
+        host_info(self.name())
+    }
 }
 
 /// How long a connection may be silent before the operating system probes it (the specifications' advice for drivers that
 /// set TCP keep-alive: 120 seconds).
-pub const KEEP_ALIVE: std::time::Duration = std::time::Duration::from_secs(120);
+pub const KEEP_ALIVE: Duration = Duration::from_secs(120);
 
 /// The time since this process first asked, from the system's monotonic clock: what most runtimes give as
 /// [`Runtime::now`].

@@ -19,7 +19,7 @@ pub struct ConnId(pub u64);
 /// [`poll_timeout`](Node::poll_timeout). Time never goes back. Early and repeated time-outs are harmless.
 pub trait Node: Send {
     /// What nodes say to each other.
-    type Message: Send;
+    type Message: Send + std::fmt::Debug;
 
     /// The process has started: for the first time, or again after a crash or a clean exit, with what its disk kept.
     fn handle_start(&mut self, now: Instant);
@@ -43,6 +43,12 @@ pub trait Node: Send {
 
     /// Another node's message arrived. Messages between two nodes arrive in order, or not at all.
     fn handle_message(&mut self, now: Instant, from: NodeId, message: Self::Message);
+
+    /// A message to that node was refused, or the connections to it broke: nobody runs there, or did not a moment ago. A node that
+    /// cannot be reached at all gives no such sign. Harmless when untrue.
+    fn handle_unreachable(&mut self, now: Instant, node: NodeId) {
+        let _ = (now, node);
+    }
 
     /// A deadline that [`poll_timeout`](Node::poll_timeout) gave has come.
     fn handle_timeout(&mut self, now: Instant);

@@ -7,6 +7,7 @@ use send_wrapper::SendWrapper;
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 use wasm_bindgen::prelude::*;
 
 #[wasm_bindgen]
@@ -65,5 +66,9 @@ impl Runtime for JavaScript {
 
     fn name(&self) -> &'static str {
         "JavaScript"
+    }
+
+    fn unix_time(&self) -> Duration {
+        Duration::from_millis(js_sys::Date::now() as u64)
     }
 }

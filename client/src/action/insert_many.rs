@@ -1,6 +1,6 @@
 //! `insert_many`: as few messages as the server's limits allow.
 
-use super::insert_one::{Refused, append, finish};
+use super::insert_one::{NewId, Refused, append, finish};
 use super::{action, setters};
 use crate::exec::Reply;
 use crate::options::{InsertManyOptions, WriteConcern};
@@ -38,7 +38,8 @@ impl<R: Runtime> InsertMany<'_, R> {
         collection: Collection<(), R>,
         documents: impl IntoIterator<Item = impl Borrow<T>>,
     ) -> Self {
-        let batches = split::<T>(documents, MOST_DOCUMENTS, MOST_BYTES);
+        let new_id = || collection.client().new_object_id();
+        let batches = split::<T>(documents, MOST_DOCUMENTS, MOST_BYTES, &new_id);
         InsertMany { collection, batches, options: InsertManyOptions::default(), lifetime: PhantomData }
     }
 
@@ -79,6 +80,7 @@ pub(super) fn split<T: Serialize>(
     documents: impl IntoIterator<Item = impl Borrow<T>>,
     most_documents: usize,
     most_bytes: usize,
+    new_id: NewId<'_>,
 ) -> Result<Vec<Batch>> {
     let mut documents = documents.into_iter();
     let mut batches = Vec::new();
@@ -100,7 +102,7 @@ pub(super) fn split<T: Serialize>(
             let first = batch.ids.is_empty();
             let pushed = sequence.push_encoded(|buffer| -> Result<(), Pushed> {
                 let start = buffer.len();
-                let id = append(buffer, document.borrow()).map_err(Pushed::Refused)?;
+                let id = append(buffer, document.borrow(), new_id).map_err(Pushed::Refused)?;
                 // A message of one document is sent whatever its size.
                 if buffer.len() - start > room && !first {
                     carried = Some((buffer.split_off(start), id));

@@ -31,7 +31,7 @@ pub struct InsertOne<'a, R: Runtime> {
 
 impl<R: Runtime> InsertOne<'_, R> {
     pub(crate) fn new<T: Serialize>(collection: Collection<(), R>, document: &T) -> Self {
-        let encoded = encode_document(document);
+        let encoded = encode_document(document, &|| collection.client().new_object_id());
         InsertOne { collection, encoded, options: InsertOneOptions::default(), lifetime: PhantomData }
     }
 
@@ -59,22 +59,25 @@ action! { ['a, R: Runtime] InsertOne<'a, R> => InsertOneResult; |this| {
     Ok(InsertOneResult { inserted_id })
 } }
 
+/// Makes an `_id`.
+pub(super) type NewId<'a> = &'a dyn Fn() -> ObjectId;
+
 /// A request that holds the document, and its `_id`.
-pub(super) fn encode_document<T: Serialize>(document: &T) -> Result<(Request, Bson)> {
+pub(super) fn encode_document<T: Serialize>(document: &T, new_id: NewId<'_>) -> Result<(Request, Bson)> {
     let mut request = Request::new();
     let mut id = Bson::Null;
     let mut documents = request.sequence("documents");
     documents.push_encoded(|buffer| -> Result<(), Refused> {
-        id = append(buffer, document)?;
+        id = append(buffer, document, new_id)?;
         Ok(())
     })?;
     documents.finish();
     Ok((request, id))
 }
 
-/// Appends `document` with its `_id`, made here and put first where it has none (CRUD specification, "Insert, Update,
+/// Appends `document` with its `_id`, made by `new_id` and put first where it has none (CRUD specification, "Insert, Update,
 /// Replace, Delete, and Bulk Writes"), and gives that.
-pub(super) fn append<T: Serialize>(buffer: &mut Vec<u8>, document: &T) -> Result<Bson> {
+pub(super) fn append<T: Serialize>(buffer: &mut Vec<u8>, document: &T, new_id: NewId<'_>) -> Result<Bson> {
     let start = buffer.len();
     bson::serialize_to_buffer(document, buffer)?;
     let written = buffer.get(start..).unwrap_or_default();
@@ -82,7 +85,11 @@ pub(super) fn append<T: Serialize>(buffer: &mut Vec<u8>, document: &T) -> Result
     let id = match raw.get("_id").map_err(crate::decode::malformed)? {
         Some(Value::ObjectId(bytes)) => Bson::ObjectId(ObjectId::from_bytes(bytes)),
         Some(_) => crate::decode::field(written, "_id")?.unwrap_or(Bson::Null),
-        None => Bson::ObjectId(prepend_id(buffer, start)),
+        None => {
+            let id = new_id();
+            prepend_id(buffer, start, id);
+            Bson::ObjectId(id)
+        }
     };
     let length = buffer.len() - start;
     if length > LARGEST_DOCUMENT {
@@ -93,9 +100,8 @@ pub(super) fn append<T: Serialize>(buffer: &mut Vec<u8>, document: &T) -> Result
     Ok(id)
 }
 
-/// Puts a new `_id` in front of the fields of the document that starts at `start` and ends with the buffer.
-fn prepend_id(buffer: &mut Vec<u8>, start: usize) -> ObjectId {
-    let id = ObjectId::new();
+/// Puts an `_id` in front of the fields of the document that starts at `start` and ends with the buffer.
+fn prepend_id(buffer: &mut Vec<u8>, start: usize, id: ObjectId) {
     let mut element = [0; 17];
     element[0] = 0x07;
     element[1..4].copy_from_slice(b"_id");
@@ -104,7 +110,6 @@ fn prepend_id(buffer: &mut Vec<u8>, start: usize) -> ObjectId {
     // A length above 31 bits is refused right after this.
     let length = i32::try_from(buffer.len() - start).unwrap_or(i32::MAX);
     buffer[start..start + 4].copy_from_slice(&length.to_le_bytes());
-    id
 }
 
 /// Why a document did not get into a message.

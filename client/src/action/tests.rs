@@ -222,7 +222,7 @@ struct Pen {
 
 #[test]
 fn an_insert_gets_an_id_in_front_unless_it_has_one() {
-    let (mut request, id) = encode_document(&Pen { colour: "red" }).unwrap();
+    let (mut request, id) = encode_document(&Pen { colour: "red" }, &ObjectId::new).unwrap();
     let operation =
         with_target(None, None, |target| finish(target, &mut request, &InsertManyOptions::default()))
             .unwrap();
@@ -234,7 +234,7 @@ fn an_insert_gets_an_id_in_front_unless_it_has_one() {
     );
     for own in [Bson::ObjectId(ObjectId::new()), "text".into(), Bson::Null, doc! { "a": 1 }.into()] {
         let document = doc! { "x": 1, "_id": own.clone() };
-        let (mut request, id) = encode_document(&document).unwrap();
+        let (mut request, id) = encode_document(&document, &ObjectId::new).unwrap();
         assert_eq!(id, own);
         assert_eq!(decoded(&mut request).get_array("documents").unwrap(), &[Bson::Document(document)]);
     }
@@ -244,9 +244,9 @@ fn an_insert_gets_an_id_in_front_unless_it_has_one() {
 fn what_is_no_document_or_too_large_is_not_inserted() {
     let invalid = |error: quorate_core::Error| matches!(&*error.kind, ErrorKind::InvalidArgument { .. });
     let large = doc! { "x": "y".repeat(LARGEST_DOCUMENT) };
-    assert!(invalid(encode_document(&large).unwrap_err()));
-    assert!(encode_document(&5_i32).is_err());
-    assert!(encode_document(&vec![doc! {}]).is_err());
+    assert!(invalid(encode_document(&large, &ObjectId::new).unwrap_err()));
+    assert!(encode_document(&5_i32, &ObjectId::new).is_err());
+    assert!(encode_document(&vec![doc! {}], &ObjectId::new).is_err());
 }
 
 #[test]
@@ -254,7 +254,7 @@ fn many_documents_are_split_by_count_and_by_size() {
     let documents: Vec<Document> = (0..7).map(|i| doc! { "_id": i }).collect();
     let size = encode(&documents[0]).unwrap().len();
     let shape = |most_documents, most_bytes| {
-        let batches = split::<Document>(&documents, most_documents, most_bytes).unwrap();
+        let batches = split::<Document>(&documents, most_documents, most_bytes, &ObjectId::new).unwrap();
         let mut seen = Vec::new();
         let mut shape = Vec::new();
         for mut batch in batches {
@@ -275,7 +275,7 @@ fn many_documents_are_split_by_count_and_by_size() {
     assert_eq!(shape(100, 7 * size), [7]);
     // A document larger than the rest of the message goes alone.
     assert_eq!(shape(100, 1), [1; 7]);
-    assert!(split::<Document>(Vec::<Document>::new(), 3, 100).unwrap().is_empty());
+    assert!(split::<Document>(Vec::<Document>::new(), 3, 100, &ObjectId::new).unwrap().is_empty());
 }
 
 fn ids(count: i32) -> Vec<Bson> {
