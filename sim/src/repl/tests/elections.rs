@@ -143,15 +143,19 @@ fn a_set_of_one_is_its_own_primary_at_once() {
 
 #[test]
 fn a_new_primary_catches_up_with_what_others_have() {
-    let mut net = Net::elected(8, ordinary(3));
-    // Only member 1 gets the last write, and member 2 is made to stand before it is known.
-    net.members[2].timing_mut().replication_lag = secs(30);
-    let (waiter, optime) = net.write(0, 3, &WriteConcern::majority());
-    net.wait(secs(1), "acknowledged", |net| net.waited.contains_key(&waiter));
+    let mut net = Net::elected(8, ordinary(5));
+    // Only member 1 gets the last writes, and another is elected.
+    net.cut.extend([0, 1].into_iter().flat_map(|a| [2, 3, 4].map(|b| (a, b))));
+    let (_, optime) = net.write(0, 3, &WriteConcern::nodes(1));
+    net.run(ms(50));
+    assert_eq!(net.members[1].last_applied(), optime);
     net.crash(0);
-    net.wait(secs(14), "a new primary", |net| net.primary().is_some());
-    assert!(net.members[net.primary().unwrap()].last_applied() > optime);
-    assert!(net.committed.contains(&optime));
+    net.heal();
+    net.ask(2, doc! { "replSetStepUp": 1 });
+    assert!(net.is(2, MemberState::Primary) && net.members[2].last_applied() < optime);
+    net.wait(secs(3), "catch-up", |net| net.primary() == Some(2));
+    assert!(net.stores[2].iter().any(|entry| entry.optime == optime));
+    assert!(!net.outputs.iter().any(|(_, output)| matches!(output, Output::RollBackTo(_))));
 }
 
 #[test]

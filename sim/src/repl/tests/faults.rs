@@ -22,7 +22,7 @@ fn shape(seed: u64) -> Vec<MemberConfig> {
 fn fault(net: &mut Net) {
     let n = net.members.len();
     let i = net.rng.below(n);
-    match net.rng.below(12) {
+    match net.rng.below(14) {
         0 | 1 => net.crash(i),
         2..=4 => (0..n).for_each(|i| net.start(i)),
         5 => net.isolate(i),
@@ -34,7 +34,12 @@ fn fault(net: &mut Net) {
         }
         7 | 8 => net.heal(),
         9 => net.hang(i),
-        10 => (0..n).for_each(|i| net.resume(i)),
+        10 | 11 => {
+            // The power fails for all of them.
+            (0..n).for_each(|i| net.crash(i));
+            (0..n).for_each(|i| net.start(i));
+        }
+        12 => (0..n).for_each(|i| net.resume(i)),
         _ => {
             if let Some(p) = net.primary() {
                 let force = net.rng.below(2) == 0;
@@ -66,6 +71,12 @@ fn search(seed: u64) -> (usize, u64) {
     if seed.is_multiple_of(7) {
         // So short a log that members fall out of it.
         net.members.iter_mut().for_each(|member| member.timing_mut().log_capacity = 20);
+    }
+    if seed.is_multiple_of(5) {
+        // Disks so slow that a crash loses something.
+        for i in 0..net.members.len() {
+            net.members[i].timing_mut().journal_write = ms([1, 1_500][net.rng.below(2)]);
+        }
     }
     net.latency = ms([1, 1, 20, 150][net.rng.below(4)]);
     let mut waiting = BTreeMap::new();
@@ -133,13 +144,13 @@ fn settle(net: &mut Net) -> OpTime {
 #[test]
 fn what_must_hold_holds_under_faults() {
     let (mut acknowledged, mut steps) = (0, 0);
-    for seed in 0..200 {
+    for seed in 0..150 {
         let (more, stepped) = search(seed);
         acknowledged += more;
         steps += stepped;
     }
     // The search is of no use if the set never works.
-    assert!(acknowledged > 4_000, "{acknowledged}");
+    assert!(acknowledged > 2_500, "{acknowledged}");
     println!("{acknowledged} acknowledged writes, {steps} steps");
 }
 

@@ -203,3 +203,14 @@ fn memory_stays_bounded() {
         assert!(member.log().count() <= 120, "{}", member.log().count());
     }
 }
+
+#[test]
+fn a_majority_counts_journals_the_primarys_own_too() {
+    let mut net = Net::elected(1, ordinary(3));
+    net.crash(2);
+    net.members[0].timing_mut().journal_write = ms(700);
+    net.run(secs(2));
+    let (waiter, _) = net.write(0, 1, &WriteConcern::majority());
+    let time = net.wait(secs(2), "a majority", |net| net.waited.contains_key(&waiter));
+    assert!(time >= ms(700), "{time:?}");
+}
