@@ -4,6 +4,15 @@
 //! looks into an entry. The process around it (`mongod`) gives it messages, time and its own writes, and carries its outputs to the
 //! store, to clients and to other members.
 //!
+//! | files | what is decided there |
+//! |---|---|
+//! | `heartbeats`, `peer`, `install` | who is there, in what state and by which configuration |
+//! | `elections`, `votes`, `takeover`, `become_primary` | who is primary |
+//! | `primary`, `handoff`, `shutdown` | how a primary ends |
+//! | `sync`, `source`, `apply`, `rollback`, `log` | how entries spread, and are undone |
+//! | `journal`, `progress`, `wait` | how far they have come, and who waits for that |
+//! | `commands`, `initiate`, `reconfig`, `validate`, `config_doc`, `status`, `hello` | what clients see and ask for |
+//!
 //! # The loop
 //! 1. Call a `handle_*`, [`append`](Member::append), [`wait_for`](Member::wait_for) or [`command`](Member::command) with what happened.
 //! 2. Drain [`poll_output`](Member::poll_output) until `None`, doing each in order before anything else is given to the member.
@@ -71,6 +80,7 @@ use crate::oplog::{Change, OplogEntry, SharedEntry};
 use log::NOTHING;
 use peer::Peer;
 use quorate_core::concern::{OpTime, ReplicaSetConfig};
+use quorate_core::raw::Timestamp;
 use quorate_core::{Instant, Rng, ServerAddress};
 use role::{Disk, Election, Follower, Participation, Role, Sync};
 use std::collections::{BTreeMap, VecDeque};
@@ -244,6 +254,7 @@ impl Member {
         self.initiate_unreachable(now, node);
         if let Some(at) = self.peers.iter().position(|peer| peer.node == Some(node)) {
             let member = self.peers[at].member;
+            self.sync.below.remove(&member);
             self.beat_refused(now, at);
             if self.sync.source == Some(member) {
                 self.lose_source(now);
@@ -291,6 +302,11 @@ impl Member {
         };
         self.last_optime = next;
         next
+    }
+
+    /// A cluster time has been heard of (from a client, from another shard): the next write comes after it.
+    pub fn see_cluster_time(&mut self, ts: Timestamp) {
+        self.last_optime.ts = self.last_optime.ts.max(ts);
     }
 
     /// Takes the primary's own writes into the log; they are in its store already. Entries given to a member that is no longer a

@@ -94,6 +94,22 @@ fn a_primary_without_a_majority_steps_down_after_an_election_timeout() {
 }
 
 #[test]
+fn the_dead_give_no_sign_of_life_through_others() {
+    let mut net = Net::elected(3, ordinary(5));
+    net.ask(2, doc! { "replSetFreeze": 1_000 });
+    net.cut.insert((0, 2));
+    for _ in 0..40 {
+        net.write(0, 1, &WriteConcern::nodes(1));
+        net.run(secs(1));
+    }
+    // Member 2 replicates through another, which lives on.
+    let through = net.members[2].sync_source().cloned().expect("a source");
+    let relay = (0..5).find(|i| host(*i) == through).unwrap();
+    (1..5).filter(|i| *i != relay).for_each(|i| net.hang(i));
+    net.wait(secs(21), "it steps down", |net| net.is(0, MemberState::Secondary));
+}
+
+#[test]
 fn the_member_of_highest_priority_takes_over() {
     // Measured: 10.7 s.
     let members = vec![MemberConfig::new(0, host(0)), MemberConfig::new(1, host(1)).priority(2.0), {

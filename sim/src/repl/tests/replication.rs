@@ -214,3 +214,14 @@ fn a_majority_counts_journals_the_primarys_own_too() {
     let time = net.wait(secs(2), "a majority", |net| net.waited.contains_key(&waiter));
     assert!(time >= ms(700), "{time:?}");
 }
+
+#[test]
+fn optimes_come_after_the_cluster_time_heard_of() {
+    let mut net = Net::elected(1, ordinary(3));
+    let ts = quorate_core::raw::Timestamp { time: net.members[0].last_applied().ts.time + 9, increment: 7 };
+    net.members[0].see_cluster_time(ts);
+    let (waiter, optime) = net.write(0, 1, &WriteConcern::majority());
+    assert!(optime.ts > ts);
+    net.run(secs(1));
+    assert_eq!(net.waited[&waiter].1, Ok(()));
+}
