@@ -25,6 +25,8 @@ pub enum Message {
         stream: u64,
         /// The last entry the follower has.
         after: OpTime,
+        /// The follower's term.
+        term: i64,
     },
     /// More of the oplog, or news of the source without entries.
     Batch(Box<Batch>),

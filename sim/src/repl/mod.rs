@@ -233,7 +233,10 @@ impl Member {
             Message::HeartbeatReply(reply) => self.on_heartbeat_reply(now, from, *reply),
             Message::VoteRequest(request) => self.on_vote_request(now, from, &request),
             Message::VoteReply(reply) => self.on_vote_reply(now, from, &reply),
-            Message::Follow { stream, after } => self.on_follow(now, from, stream, after),
+            Message::Follow { stream, after, term } => {
+                self.see_term(now, term);
+                self.on_follow(now, from, stream, after);
+            }
             Message::Batch(batch) => self.on_batch(now, from, *batch),
             Message::FollowRefused { stream, why } => self.on_follow_refused(now, from, stream, why),
             Message::Progress(progress) => self.on_progress(now, from, &progress),

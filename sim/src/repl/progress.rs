@@ -59,6 +59,9 @@ impl Member {
 
     /// `replSetUpdatePosition` from somebody who replicates from here.
     pub(super) fn on_progress(&mut self, now: Instant, from: NodeId, progress: &Progress) {
+        // Before anything is counted: who has voted in a later term may follow an old primary for a while yet, but its word must
+        // not help that one to commit.
+        self.see_term(now, progress.term);
         if let Some(follower) = self.followers.iter_mut().find(|follower| follower.node == from)
             && follower.stream == progress.stream
         {

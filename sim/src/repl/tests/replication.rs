@@ -1,7 +1,8 @@
 //! How writes spread, and what waits for them.
 
 use super::net::{Net, host, ms, ordinary, secs};
-use crate::repl::{Config, MemberConfig, MemberState};
+use crate::node::NodeId;
+use crate::repl::{Config, MemberConfig, MemberState, Message, Position, Progress};
 use bson::doc;
 use quorate_core::concern::WriteConcern;
 
@@ -224,4 +225,19 @@ fn optimes_come_after_the_cluster_time_heard_of() {
     assert!(optime.ts > ts);
     net.run(secs(1));
     assert_eq!(net.waited[&waiter].1, Ok(()));
+}
+
+#[test]
+fn an_acknowledgement_from_a_later_term_commits_nothing() {
+    let mut net = Net::elected(1, ordinary(3));
+    net.isolate(0);
+    let (_, optime) = net.write(0, 1, &WriteConcern::nodes(1));
+    net.run(secs(1));
+    let (member, stream, term) = (1, 0, net.members[0].term() + 1);
+    let members = vec![Position { member, applied: optime, durable: optime }];
+    let progress = Message::Progress(Progress { stream, batches: 0, term, members });
+    net.members[0].handle_message(net.now, NodeId(1), progress);
+    net.drain(0);
+    assert!(net.is(0, MemberState::Secondary));
+    assert!(net.members[0].commit_point() < optime);
 }
