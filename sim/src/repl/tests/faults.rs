@@ -145,13 +145,13 @@ fn settle(net: &mut Net) -> OpTime {
 fn what_must_hold_holds_under_faults() {
     let (mut acknowledged, mut steps) = (0, 0);
     // The last ones are seeds that have failed.
-    for seed in (0..150).chain([10_350]) {
+    for seed in (0..100).chain([10_350]) {
         let (more, stepped) = search(seed);
         acknowledged += more;
         steps += stepped;
     }
     // The search is of no use if the set never works.
-    assert!(acknowledged > 2_500, "{acknowledged}");
+    assert!(acknowledged > 1_800, "{acknowledged}");
     println!("{acknowledged} acknowledged writes, {steps} steps");
 }
 
