@@ -6,7 +6,7 @@
 //! | [`world`] | the seeded world: clock, event queue, executor, network, name look-up, and the client's [`Runtime`](quorate::Runtime) on them |
 //! | [`node`] | the seam between the world and a simulated process |
 //! | `mongod` | a simulated server: wire protocol, commands, sessions, fail points |
-//! | `repl` | one member of a replica set: elections, the oplog, the commit point, rollback |
+//! | [`repl`] | one member of a replica set: elections, the oplog, the commit point, rollback |
 //! | `store` | the data of one server: documents and their versions, queries, updates |
 //! | `serve` | nodes on real loopback sockets in real time |
 //! | `cluster` | what people embed: deployments, faults, and the truth to compare with |

@@ -4,6 +4,15 @@
 //! looks into an entry. The process around it (`mongod`) gives it messages, time and its own writes, and carries its outputs to the
 //! store, to clients and to other members.
 //!
+//! | files | what is decided there |
+//! |---|---|
+//! | `heartbeats`, `peer`, `install` | who is there, in what state and by which configuration |
+//! | `elections`, `votes`, `takeover`, `become_primary` | who is primary |
+//! | `primary`, `handoff`, `shutdown` | how a primary ends |
+//! | `sync`, `source`, `apply`, `rollback`, `log` | how entries spread, and are undone |
+//! | `journal`, `progress`, `wait` | how far they have come, and who waits for that |
+//! | `commands`, `initiate`, `reconfig`, `validate`, `config_doc`, `status`, `hello` | what clients see and ask for |
+//!
 //! # The loop
 //! 1. Call a `handle_*`, [`append`](Member::append), [`wait_for`](Member::wait_for) or [`command`](Member::command) with what happened.
 //! 2. Drain [`poll_output`](Member::poll_output) until `None`, doing each in order before anything else is given to the member.
@@ -49,9 +58,13 @@ mod takeover;
 mod timers;
 mod timing;
 mod validate;
+mod view;
 mod votes;
 mod wait;
 mod wall;
+
+#[cfg(test)]
+mod tests;
 
 pub use config::{Config, ConfigVersion, MemberConfig, Settings};
 pub use message::{
@@ -67,8 +80,9 @@ use crate::oplog::{Change, OplogEntry, SharedEntry};
 use log::NOTHING;
 use peer::Peer;
 use quorate_core::concern::{OpTime, ReplicaSetConfig};
+use quorate_core::raw::Timestamp;
 use quorate_core::{Instant, Rng, ServerAddress};
-use role::{Disk, Election, Follower, Leader, Participation, Role, Stage, Sync};
+use role::{Disk, Election, Follower, Participation, Role, Sync};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -219,7 +233,10 @@ impl Member {
             Message::HeartbeatReply(reply) => self.on_heartbeat_reply(now, from, *reply),
             Message::VoteRequest(request) => self.on_vote_request(now, from, &request),
             Message::VoteReply(reply) => self.on_vote_reply(now, from, &reply),
-            Message::Follow { stream, after } => self.on_follow(now, from, stream, after),
+            Message::Follow { stream, after, term } => {
+                self.see_term(now, term);
+                self.on_follow(now, from, stream, after);
+            }
             Message::Batch(batch) => self.on_batch(now, from, *batch),
             Message::FollowRefused { stream, why } => self.on_follow_refused(now, from, stream, why),
             Message::Progress(progress) => self.on_progress(now, from, &progress),
@@ -240,6 +257,7 @@ impl Member {
         self.initiate_unreachable(now, node);
         if let Some(at) = self.peers.iter().position(|peer| peer.node == Some(node)) {
             let member = self.peers[at].member;
+            self.sync.below.remove(&member);
             self.beat_refused(now, at);
             if self.sync.source == Some(member) {
                 self.lose_source(now);
@@ -289,6 +307,11 @@ impl Member {
         next
     }
 
+    /// A cluster time has been heard of (from a client, from another shard): the next write comes after it.
+    pub fn see_cluster_time(&mut self, ts: Timestamp) {
+        self.last_optime.ts = self.last_optime.ts.max(ts);
+    }
+
     /// Takes the primary's own writes into the log; they are in its store already. Entries given to a member that is no longer a
     /// writable primary are refused, and the store is told to undo them.
     pub fn append(&mut self, now: Instant, entries: Vec<SharedEntry>) {
@@ -324,96 +347,6 @@ impl Member {
         let beats =
             self.peers.iter().filter_map(|peer| peer.beat.map(|beat| beat.deadline).or(peer.next)).min();
         [self.timers.next(), beats].into_iter().flatten().min()
-    }
-
-    // --- What is.
-
-    /// The process this member is.
-    pub fn node(&self) -> NodeId {
-        self.node
-    }
-
-    /// Where it listens.
-    pub fn host(&self) -> &ServerAddress {
-        &self.host
-    }
-
-    /// Its state. [`MemberState::Primary`] before it takes writes, too: see [`is_writable_primary`](Member::is_writable_primary).
-    pub fn state(&self) -> MemberState {
-        self.role.state()
-    }
-
-    /// Whether it takes writes.
-    pub fn is_writable_primary(&self) -> bool {
-        matches!(&self.role, Role::Primary(Leader { stage: Stage::Writable, .. }))
-    }
-
-    /// Whether it serves reads: primary or secondary.
-    pub fn is_readable(&self) -> bool {
-        self.state().is_readable()
-    }
-
-    /// Its term.
-    pub fn term(&self) -> i64 {
-        self.term
-    }
-
-    /// `electionId` of a primary: the term behind a fixed beginning, so that later ones are greater.
-    pub fn election_id(&self) -> Option<[u8; 12]> {
-        let mut id = [0; 12];
-        id[..4].copy_from_slice(&0x7fff_ffff_u32.to_be_bytes());
-        id[4..].copy_from_slice(&self.term.to_be_bytes());
-        self.is_primary().then_some(id)
-    }
-
-    /// Its configuration, if it has one, whether it is in there or not.
-    pub fn config(&self) -> Option<&Arc<Config>> {
-        self.disk.config.as_ref()
-    }
-
-    /// Its own part of the configuration.
-    pub fn member_config(&self) -> Option<&MemberConfig> {
-        self.disk.config.as_ref()?.member(self.me?)
-    }
-
-    /// The address of whom it takes for the primary.
-    pub fn primary(&self) -> Option<&ServerAddress> {
-        Some(&self.disk.config.as_ref()?.member(self.primary?)?.host)
-    }
-
-    /// The last entry of its log: everything in its store. An arbiter, having no log, goes by the commit point.
-    pub fn last_applied(&self) -> OpTime {
-        if matches!(self.role, Role::Arbiter) { self.commit } else { self.disk.log.last() }
-    }
-
-    /// The last entry in its journal.
-    pub fn last_durable(&self) -> OpTime {
-        self.disk.durable.min(self.disk.log.last())
-    }
-
-    /// The last entry known to be on a majority. Never after [`last_applied`](Member::last_applied).
-    pub fn commit_point(&self) -> OpTime {
-        self.commit
-    }
-
-    /// The log, oldest entry first. What is committed and old has been dropped.
-    pub fn log(&self) -> impl DoubleEndedIterator<Item = &SharedEntry> {
-        self.disk.log.entries()
-    }
-
-    /// Whom it replicates from.
-    pub fn sync_source(&self) -> Option<&ServerAddress> {
-        Some(&self.disk.config.as_ref()?.member(self.sync.source?)?.host)
-    }
-
-    /// Durations and bounds inside the server.
-    pub fn timing(&self) -> &Timing {
-        &self.timing
-    }
-
-    /// Changes them; takes effect with the next deadline set.
-    pub fn timing_mut(&mut self) -> &mut Timing {
-        &mut self.timing
     }
 
     // --- Inside.
@@ -462,7 +395,9 @@ impl Member {
         self.send_due_heartbeats(now);
         self.pump_followers(now);
         self.report_progress(now);
-        self.disk.log.trim(self.timing.log_capacity, self.commit);
+        if self.disk.log.trim(self.timing.log_capacity, self.commit) {
+            self.drop_stragglers();
+        }
         self.show_hello();
     }
 

@@ -44,8 +44,12 @@ impl Member {
             self.sync.acknowledged = self.sync.batches;
         }
         self.sync.news = false;
+        // What is passed on counts as a sign of life: nothing is, of those who give none.
+        let silence = self.election_timeout();
+        self.sync.below.retain(|_, (_, heard)| *heard + silence > now);
         let own = Position { member: me, applied: self.last_applied(), durable: self.last_durable() };
-        let members = std::iter::once(own).chain(self.sync.below.values().copied()).collect();
+        let members =
+            std::iter::once(own).chain(self.sync.below.values().map(|(position, _)| *position)).collect();
         let progress =
             Progress { stream: self.sync.stream, batches: self.sync.acknowledged, term: self.term, members };
         self.send(node, Message::Progress(progress));
@@ -55,6 +59,9 @@ impl Member {
 
     /// `replSetUpdatePosition` from somebody who replicates from here.
     pub(super) fn on_progress(&mut self, now: Instant, from: NodeId, progress: &Progress) {
+        // Before anything is counted: who has voted in a later term may follow an old primary for a while yet, but its word must
+        // not help that one to commit.
+        self.see_term(now, progress.term);
         if let Some(follower) = self.followers.iter_mut().find(|follower| follower.node == from)
             && follower.stream == progress.stream
         {
@@ -71,8 +78,8 @@ impl Member {
             peer.applied = peer.applied.max(position.applied);
             peer.durable = peer.durable.max(position.durable);
             if passes_on && self.sync.source != Some(position.member) {
-                let known = self.sync.below.insert(position.member, *position);
-                self.sync.news |= known != Some(*position);
+                let known = self.sync.below.insert(position.member, (*position, now));
+                self.sync.news |= known.map(|(before, _)| before) != Some(*position);
             }
         }
     }

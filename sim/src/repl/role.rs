@@ -157,8 +157,8 @@ pub(crate) struct Sync {
     pub(crate) shunned: BTreeMap<i32, Instant>,
     /// Whether those who fetch from here, or this member, have come further than the source was told.
     pub(crate) news: bool,
-    /// How far those who replicate through this member have come.
-    pub(crate) below: BTreeMap<i32, Position>,
+    /// How far those who replicate through this member have come, and when they last said so.
+    pub(crate) below: BTreeMap<i32, (Position, Instant)>,
     /// Whether heartbeats were hastened for the present search.
     pub(crate) searching: bool,
     /// Heartbeats to be answered before the first search.

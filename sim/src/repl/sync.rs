@@ -88,7 +88,7 @@ impl Member {
         self.sync.batches = 0;
         self.sync.acknowledged = 0;
         let after = self.fetched();
-        self.send(node, Message::Follow { stream: self.last_stream, after });
+        self.send(node, Message::Follow { stream: self.last_stream, after, term: self.term });
         let next = now + self.await_time();
         self.timers.set(Timer::Feedback, next);
     }
@@ -105,7 +105,8 @@ impl Member {
                 && peer.node.is_some()
                 && peer.state.is_readable()
                 && peer.told_applied > self.fetched()
-                && (of.is_voter() || !me.is_voter())
+                // A new primary takes what there is; else those who vote do not follow those who do not.
+                && (of.is_voter() || !me.is_voter() || self.is_primary())
                 && !self.sync.shunned.contains_key(&peer.member)
                 && (config.settings.chaining_allowed
                     || self.primary == Some(peer.member)
@@ -161,7 +162,12 @@ impl Member {
     pub(super) fn on_batch(&mut self, now: Instant, from: NodeId, batch: Batch) {
         let Some(source) = self.source_of(from, batch.stream) else { return };
         self.see_term(now, batch.term);
-        self.sync.batches += 1;
+        if batch.after != self.fetched() {
+            // Something was lost on the way.
+            self.follow(now, from);
+            return;
+        }
+        self.sync.batches = batch.number;
         self.sync.reconnecting = false;
         self.sync.committed = self.sync.committed.max(batch.committed);
         let patience = self.await_time() + self.timing.source_patience;
