@@ -11,7 +11,12 @@
 //! | [`failure`] | errors as the server words them |
 
 pub mod call;
+mod expression;
 pub mod failure;
+mod projection;
+mod query;
+mod sort;
+mod value;
 
 pub use call::{Call, Parked, Ran, ReadAt, Session, TransactionPart, Wait, WaitFor, Work};
 pub use failure::Failure;
