@@ -11,11 +11,17 @@
 //! | [`failure`] | errors as the server words them |
 
 pub mod call;
+mod codes;
+mod data;
 mod expression;
 pub mod failure;
+mod pipeline;
 mod projection;
 mod query;
+mod sessions;
 mod sort;
+mod transform;
+mod update;
 mod value;
 
 pub use call::{Call, Parked, Ran, ReadAt, Session, TransactionPart, Wait, WaitFor, Work};

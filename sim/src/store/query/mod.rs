@@ -8,6 +8,7 @@ mod path;
 mod pattern;
 mod types;
 
+pub(crate) use fields::Ids;
 pub(crate) use operators::is_operators;
 pub(crate) use parse::{parse, unsupported};
 pub(crate) use path::{Path, position, split};
