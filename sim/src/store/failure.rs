@@ -13,7 +13,7 @@ pub struct Failure {
     /// `errorLabels`.
     pub labels: Vec<&'static str>,
     /// Fields some errors carry besides: `keyPattern`, `keyValue`.
-    pub extra: Document,
+    pub extra: Option<Box<Document>>,
 }
 
 /// What the rooms of the store return.
@@ -22,7 +22,7 @@ pub(crate) type Result<T> = std::result::Result<T, Failure>;
 impl Failure {
     /// An error of this code and text.
     pub fn new(code: i32, message: impl Into<String>) -> Failure {
-        Failure { code, message: message.into(), labels: Vec::new(), extra: Document::new() }
+        Failure { code, message: message.into(), labels: Vec::new(), extra: None }
     }
 
     /// Two writers of one document, or of one key.
@@ -32,6 +32,16 @@ impl Failure {
             "WriteConflict error: this operation conflicted with another operation. Please retry your operation or \
              multi-document transaction.",
         )
+    }
+
+    /// The same with one of the fields some errors carry besides.
+    pub fn with(mut self, name: &str, value: impl Into<Bson>) -> Failure {
+        self.extra.get_or_insert_default().insert(name, value);
+        self
+    }
+
+    fn add_extra(&self, document: &mut Document) {
+        document.extend(self.extra.iter().flat_map(|d| d.iter()).map(|(k, v)| (k.clone(), v.clone())));
     }
 
     /// The same with an error label.
@@ -51,14 +61,14 @@ impl Failure {
         reply.extend(
             doc! { "ok": 0.0, "errmsg": &self.message, "code": self.code, "codeName": code_name(self.code) },
         );
-        reply.extend(self.extra.clone());
+        self.add_extra(&mut reply);
         reply
     }
 
     /// An element of `writeErrors`.
     pub fn write_error(&self, index: i32) -> Document {
         let mut error = doc! { "index": index, "code": self.code };
-        error.extend(self.extra.clone());
+        self.add_extra(&mut error);
         error.insert("errmsg", &self.message);
         error
     }

@@ -2,7 +2,6 @@
 
 use super::expression::path_parts;
 use super::failure::{Failure, Result};
-use super::query::split;
 use super::value::{compare, show_field, whole};
 use bson::{Bson, Document};
 use std::cmp::Ordering;
@@ -70,11 +69,7 @@ impl Sort {
             .iter()
             .map(|(parts, ascending)| {
                 let values = values_at(document, parts).into_iter();
-                let best = if *ascending {
-                    values.min_by(|a, b| compare(a, b))
-                } else {
-                    values.max_by(|a, b| compare(a, b))
-                };
+                let best = if *ascending { values.min_by(compare) } else { values.max_by(compare) };
                 best.unwrap_or(Bson::Null)
             })
             .collect()
@@ -97,11 +92,6 @@ pub(crate) fn values_at(document: &Document, parts: &[String]) -> Vec<Bson> {
     let mut values = Vec::new();
     collect(document, parts, &mut values);
     values
-}
-
-/// The same for a path as it is written.
-pub(crate) fn values_at_path(document: &Document, path: &str) -> Vec<Bson> {
-    values_at(document, &split(path))
 }
 
 fn collect(document: &Document, parts: &[String], values: &mut Vec<Bson>) {
@@ -143,6 +133,7 @@ fn collect_in_array(items: &[Bson], parts: &[String], values: &mut Vec<Bson>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::query::split;
     use bson::{bson, doc};
 
     #[test]
@@ -168,7 +159,7 @@ mod tests {
     #[test]
     fn index_values() {
         let d = doc! { "a": [{ "b": 1 }, { "b": [2, 3] }, 4] };
-        assert_eq!(values_at_path(&d, "a.b"), [bson!(1), bson!(2), bson!(3), Bson::Null]);
-        assert_eq!(values_at_path(&d, "x"), [Bson::Null]);
+        assert_eq!(values_at(&d, &split("a.b")), [bson!(1), bson!(2), bson!(3), Bson::Null]);
+        assert_eq!(values_at(&d, &split("x")), [Bson::Null]);
     }
 }

@@ -8,6 +8,7 @@ use crate::store::query::{Filter, Ids};
 use crate::store::value::{Key, as_i64, document_size, truthy};
 use bson::{Bson, Document, doc};
 use quorate_core::concern::OpTime;
+use quorate_core::raw::Timestamp;
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
@@ -266,7 +267,7 @@ impl Collection {
         self.unindex(id, gone);
     }
 
-    pub(super) fn trim(&mut self, id: RecordId, horizon: OpTime) {
+    pub(super) fn trim(&mut self, id: RecordId, horizon: Timestamp) {
         let Some(record) = self.records.get_mut(&id) else { return };
         let gone = record.trim(horizon);
         if !gone.is_empty() || record.is_over() {

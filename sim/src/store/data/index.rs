@@ -175,7 +175,7 @@ pub(super) fn duplicate_key(
     pattern: Document,
     value: Document,
 ) -> Failure {
-    let mut failure = Failure::new(
+    Failure::new(
         11000,
         format!(
             "E11000 duplicate key error collection: {}.{} index: {index} dup key: {}",
@@ -183,10 +183,9 @@ pub(super) fn duplicate_key(
             collection.ns.coll,
             show_document(&value)
         ),
-    );
-    failure.extra.insert("keyPattern", pattern);
-    failure.extra.insert("keyValue", value);
-    failure
+    )
+    .with("keyPattern", pattern)
+    .with("keyValue", value)
 }
 
 /// Who writes: nobody in particular, or a transaction with the snapshot it reads.

@@ -85,7 +85,7 @@ impl Data {
 
     /// All collections a reader sees, by name.
     pub(crate) fn all(&self, view: View) -> impl Iterator<Item = &Collection> {
-        self.names.iter().filter_map(move |(ns, _)| self.find(ns, view).map(|(_, c)| c))
+        self.names.keys().filter_map(move |ns| self.find(ns, view).map(|(_, c)| c))
     }
 
     /// The collections of one database, by name.
@@ -247,8 +247,8 @@ impl Data {
     }
 
     /// Lets go of versions that nobody can ask for any more: all but the newest up to `horizon`.
-    pub(crate) fn trim(&mut self, horizon: OpTime) {
-        while self.undo.front().is_some_and(|(at, _)| *at <= horizon) {
+    pub(crate) fn trim(&mut self, horizon: Timestamp) {
+        while self.undo.front().is_some_and(|(at, _)| at.ts <= horizon) {
             let Some((_, undo)) = self.undo.pop_front() else { return };
             self.forget(undo, horizon);
         }

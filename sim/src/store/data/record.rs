@@ -3,6 +3,7 @@
 use super::{TxnId, View};
 use bson::Document;
 use quorate_core::concern::OpTime;
+use quorate_core::raw::Timestamp;
 use std::sync::Arc;
 
 /// A document at one time; `None` where it is gone, or not there yet.
@@ -78,14 +79,14 @@ impl Record {
     }
 
     /// Lets go of versions before the newest one up to `horizon`. Gives what they held.
-    pub(super) fn trim(&mut self, horizon: OpTime) -> Vec<Arc<Document>> {
+    pub(super) fn trim(&mut self, horizon: Timestamp) -> Vec<Arc<Document>> {
         if self.older.is_empty() {
             return Vec::new();
         }
-        let keep_from = if self.newest.0 <= horizon {
+        let keep_from = if self.newest.0.ts <= horizon {
             self.older.len()
         } else {
-            self.older.iter().rposition(|(at, _)| *at <= horizon).unwrap_or(0)
+            self.older.iter().rposition(|(at, _)| at.ts <= horizon).unwrap_or(0)
         };
         let gone = self.older.drain(..keep_from).filter_map(|(_, content)| content).collect();
         if self.older.is_empty() {
@@ -114,7 +115,6 @@ impl Record {
 mod tests {
     use super::*;
     use bson::doc;
-    use quorate_core::raw::Timestamp;
 
     fn at(n: u32) -> OpTime {
         OpTime::new(1, n, 0)
@@ -132,13 +132,13 @@ mod tests {
             record.push(at(n), Some(Arc::new(doc! { "v": n as i32 })));
         }
         assert_eq!([1, 2, 3, 4, 9].map(|n| seen(&record, n)), [None, Some(2), Some(2), Some(4), Some(6)]);
-        record.trim(at(5));
+        record.trim(at(5).ts);
         assert_eq!([3, 4, 9].map(|n| seen(&record, n)), [None, Some(4), Some(6)]);
         record.pop_after(at(5));
         assert_eq!(seen(&record, 9), Some(4));
         record.push(at(8), None);
         assert_eq!(seen(&record, 9), None);
-        record.trim(at(8));
+        record.trim(at(8).ts);
         assert!(record.is_over());
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{CollectionId, Data, Index, RecordId};
 use quorate_core::concern::OpTime;
+use quorate_core::raw::Timestamp;
 
 /// One thing done.
 #[derive(Debug)]
@@ -45,7 +46,7 @@ impl Data {
         }
     }
 
-    pub(super) fn forget(&mut self, undo: Undo, horizon: OpTime) {
+    pub(super) fn forget(&mut self, undo: Undo, horizon: Timestamp) {
         match undo {
             Undo::Write(id, record) => {
                 if let Some(collection) = self.collections.get_mut(&id) {

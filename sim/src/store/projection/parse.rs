@@ -91,7 +91,7 @@ impl Parser {
         if matches!(part, Part::Computed(_)) && self.kind == Some(Kind::Exclude) {
             return Err(Failure::new(
                 31252,
-                format!("Cannot use expression other than $meta in exclusion projection"),
+                "Cannot use expression other than $meta in exclusion projection",
             ));
         }
         root.put(&parts, part, &full)

@@ -11,7 +11,7 @@ mod types;
 pub(crate) use fields::Ids;
 pub(crate) use operators::is_operators;
 pub(crate) use parse::{parse, unsupported};
-pub(crate) use path::{Path, position, split};
+pub(crate) use path::{Leaf, Path, position, split, visit};
 
 use super::expression::Expression;
 use super::value::Key;

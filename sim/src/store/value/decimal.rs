@@ -27,9 +27,6 @@ pub(crate) enum Decimal {
 }
 
 impl Decimal {
-    /// Zero.
-    pub(crate) const ZERO: Decimal = Decimal::Finite { negative: false, coefficient: 0, exponent: 0 };
-
     /// From its 16 bytes (IEEE 754-2008, binary integer decimal).
     pub(crate) fn unpack(packed: Decimal128) -> Decimal {
         let bits = u128::from_le_bytes(packed.bytes());

@@ -9,7 +9,7 @@ pub(crate) mod size;
 use bson::{Bson, Document};
 
 pub(crate) use number::{Number, as_i64, whole};
-pub(crate) use order::{Key, compare, compare_documents, same_class};
+pub(crate) use order::{Key, compare, same_class};
 pub(crate) use show::{show, show_document, show_field};
 pub(crate) use size::{depth_within, document_size};
 

@@ -1,4 +1,0 @@
-//! stub
-pub(crate) fn is_stage(_: &str) -> bool {
-    false
-}
