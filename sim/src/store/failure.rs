@@ -1,6 +1,6 @@
 //! Errors as the server words them.
 
-use super::codes::NAMES;
+use crate::mongod::code_name;
 use bson::{Bson, Document, doc};
 
 /// A command that failed, or one write of a batch that did.
@@ -59,7 +59,7 @@ impl Failure {
             reply.insert("errorLabels", self.labels.iter().map(|l| Bson::from(*l)).collect::<Vec<_>>());
         }
         reply.extend(
-            doc! { "ok": 0.0, "errmsg": &self.message, "code": self.code, "codeName": code_name(self.code) },
+            doc! { "ok": 0.0, "errmsg": &self.message, "code": self.code, "codeName": code_name(self.code).into_owned() },
         );
         self.add_extra(&mut reply);
         reply
@@ -71,13 +71,5 @@ impl Failure {
         self.add_extra(&mut error);
         error.insert("errmsg", &self.message);
         error
-    }
-}
-
-/// The name of an error code: what a reply's `codeName` says.
-pub fn code_name(code: i32) -> String {
-    match NAMES.binary_search_by_key(&code, |(c, _)| *c) {
-        Ok(i) => NAMES.get(i).map_or_else(String::new, |(_, name)| (*name).to_owned()),
-        Err(_) => format!("Location{code}"),
     }
 }

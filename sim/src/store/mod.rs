@@ -16,7 +16,6 @@
 //! | `value` | the order of BSON values, their arithmetic, how messages show them |
 
 pub mod call;
-mod codes;
 mod command;
 mod data;
 mod expression;
@@ -34,7 +33,7 @@ pub use call::{Call, Parked, Ran, ReadAt, Session, TransactionPart, Wait, WaitFo
 pub use command::is_transient;
 pub use failure::Failure;
 
-use crate::oplog::{Namespace, SharedEntry};
+use crate::oplog::{Namespace, OplogEntry, SharedEntry};
 use bson::Document;
 use command::{Cursor, Transaction};
 use data::{Data, TxnId, View};
@@ -213,20 +212,15 @@ impl Store {
         found.map_or_else(Vec::new, |(_, c)| c.after(0, view).map(|(_, d)| d.clone()).collect())
     }
 
-    /// A copy of all data and records of sessions, without cursors and transactions in progress: what an initial sync makes.
-    /// The copy cannot go back behind [`last_applied`](Store::last_applied).
-    pub fn initial_sync(&self, seed: u64) -> Store {
-        let mut sessions = self.sessions.clone();
-        sessions.forget_volatile();
-        sessions.trim(self.applied);
-        Store {
-            data: self.data.copy(),
-            sessions,
-            applied: self.applied,
-            committed: self.committed,
-            history: self.history,
-            ..Store::new(seed)
-        }
+    /// Entries that make the same data and the same records of sessions in a new store: what an initial sync brings. They are
+    /// in order, and the last one is at [`last_applied`](Store::last_applied).
+    pub fn rebuild(&self) -> Vec<SharedEntry> {
+        let mut entries = self.sessions.rebuild();
+        let mut last = Vec::new();
+        self.data.rebuild(&mut entries, &mut last);
+        entries.sort_by_key(|e| e.optime);
+        entries.push(Arc::new(OplogEntry { optime: self.applied, changes: last, statement: None }));
+        entries
     }
 
     fn view(&self, read: ReadAt) -> View {

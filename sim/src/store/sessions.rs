@@ -5,9 +5,10 @@
 
 use super::failure::{Failure, Result};
 use super::value::show::uuid_text;
-use crate::oplog::{SharedEntry, Statement};
+use crate::oplog::{OplogEntry, SharedEntry, Statement};
 use quorate_core::concern::OpTime;
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 /// `stmt_id` of the statement that a transaction's entry carries out.
 pub(crate) const COMMIT: i32 = -1;
@@ -162,6 +163,17 @@ impl Sessions {
         }
     }
 
+    /// Entries that tell a new store of the statements carried out, without what they did.
+    pub(crate) fn rebuild(&self) -> Vec<SharedEntry> {
+        let logged = self.logged.values().flat_map(|l| l.statements.values());
+        let told = |e: &SharedEntry| OplogEntry {
+            optime: e.optime,
+            changes: Vec::new(),
+            statement: e.statement.clone(),
+        };
+        logged.map(|e| Arc::new(told(e))).collect()
+    }
+
     /// Takes back everything after `optime`, and forgets what the log does not say.
     pub(crate) fn roll_back_to(&mut self, optime: OpTime) {
         while self.undo.back().is_some_and(|(at, ..)| *at > optime) {
@@ -248,9 +260,7 @@ pub(crate) fn described(lsid: &[u8; 16]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::oplog::OplogEntry;
     use bson::doc;
-    use std::sync::Arc;
 
     const S: [u8; 16] = [7; 16];
 

@@ -359,16 +359,9 @@ impl Collection {
         }
     }
 
-    /// All its documents as a copy holds them: the newest committed, without their past.
-    pub(super) fn copy(&self) -> Collection {
-        let mut copy = Collection::new(self.ns.clone(), self.uuid, self.options.clone(), self.created, None);
-        copy.indexes = self.indexes.iter().map(|i| Index::new(i.spec.clone())).collect();
-        for record in self.records.values() {
-            if let Some(document) = record.newest() {
-                copy.put(document, record.written());
-            }
-        }
-        copy
+    /// When it was made.
+    pub(super) fn created(&self) -> OpTime {
+        self.created
     }
 }
 

@@ -13,12 +13,13 @@ pub(crate) use index::{Index, Writer};
 pub(crate) use record::Record;
 
 use super::failure::{Failure, Result};
-use crate::oplog::{Change, Namespace};
+use crate::oplog::{Change, Namespace, OplogEntry, SharedEntry};
 use bson::Document;
 use quorate_core::Rng;
 use quorate_core::concern::OpTime;
 use quorate_core::raw::Timestamp;
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use undo::Undo;
 
 /// A transaction in progress: the session it runs in.
@@ -193,6 +194,20 @@ impl Data {
         }
         for id in &touched.made {
             self.remove(*id);
+        }
+    }
+
+    /// Entries that make the collections as they are, when they were made; and the changes that fill them.
+    pub(crate) fn rebuild(&self, entries: &mut Vec<SharedEntry>, fill: &mut Vec<Change>) {
+        for collection in self.all(View::LATEST) {
+            let ns = &collection.ns;
+            let create = Change::Create { ns: ns.clone(), options: collection.options.clone() };
+            let entry = OplogEntry { optime: collection.created(), changes: vec![create], statement: None };
+            entries.push(Arc::new(entry));
+            let indexes = collection.indexes().iter();
+            fill.extend(indexes.map(|i| Change::CreateIndex { ns: ns.clone(), index: i.spec.clone() }));
+            let documents = collection.newest();
+            fill.extend(documents.map(|d| Change::Put { ns: ns.clone(), document: d.clone() }));
         }
     }
 

@@ -58,16 +58,4 @@ impl Data {
             Undo::Create(_) | Undo::MakeIndex(..) | Undo::DropIndex(..) => {}
         }
     }
-
-    /// A copy of what is committed here, without its past: what an initial sync brings.
-    pub(crate) fn copy(&self) -> Data {
-        let mut copy = Data { next: self.next, ..Data::default() };
-        for (id, collection) in &self.collections {
-            if collection.dropped().is_none() && collection.maker().is_none() {
-                copy.collections.insert(*id, collection.copy());
-                copy.names.entry(collection.ns.clone()).or_default().push(*id);
-            }
-        }
-        copy
-    }
 }
