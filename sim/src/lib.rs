@@ -3,11 +3,12 @@
 //!
 //! | room | what lives there |
 //! |---|---|
-//! | `world` | the seeded world: clock, event queue, executor, network, name look-up, and the client's [`Runtime`](quorate::Runtime) on them |
+//! | [`world`] | the seeded world: clock, event queue, executor, network, name look-up, and the client's [`Runtime`](quorate::Runtime) on them |
 //! | [`node`] | the seam between the world and a simulated process |
 //! | `mongod` | a simulated server: wire protocol, commands, sessions, fail points |
 //! | `repl` | one member of a replica set: elections, the oplog, the commit point, rollback |
 //! | `store` | the data of one server: documents and their versions, queries, updates |
+//! | `serve` | nodes on real loopback sockets in real time |
 //! | `cluster` | what people embed: deployments, faults, and the truth to compare with |
 #![forbid(unsafe_code)]
 
@@ -18,8 +19,12 @@ pub mod node;
 pub mod oplog;
 pub mod repl;
 mod runtime;
+#[cfg(not(target_family = "wasm"))]
+pub mod serve;
 pub mod server;
 pub mod store;
+#[cfg(test)]
+mod testing;
 pub mod world;
 
 pub use runtime::{SimRuntime, SimStream, Sleep};

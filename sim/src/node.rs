@@ -19,7 +19,7 @@ pub struct ConnId(pub u64);
 /// [`poll_timeout`](Node::poll_timeout). Time never goes back. Early and repeated time-outs are harmless.
 pub trait Node: Send {
     /// What nodes say to each other.
-    type Message: Send;
+    type Message: Send + std::fmt::Debug;
 
     /// The process has started: for the first time, or again after a crash or a clean exit, with what its disk kept.
     fn handle_start(&mut self, now: Instant);

@@ -3,6 +3,7 @@
 use super::clock::START;
 use super::conn::{Conn, FIRST_CONN};
 use super::hash::child_seed;
+use super::label;
 use super::link::{Link, LinkState};
 use super::names::Names;
 use super::queue::{Due, Queue};
@@ -11,6 +12,7 @@ use super::trace::{Change, Event, HostId, Trace};
 use crate::node::{ConnId, NodeId};
 use quorate_core::{Instant, Rng};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Waker;
@@ -241,11 +243,16 @@ impl Core {
     }
 
     /// Whether a message that was on its way arrives. The machine of a process that is gone says so to the sender.
-    pub(super) fn message_arrives(&mut self, from: NodeId, to: NodeId) -> bool {
+    pub(super) fn message_arrives(&mut self, from: NodeId, to: NodeId, message: &impl Debug) -> bool {
         let (a, b) = (self.host_of(from), self.host_of(to));
         let (cut, there) = (self.is_cut(a, b), self.process(to).state != ProcessState::Down);
         let arrives = there && !cut;
-        self.note(if arrives { Event::Message { from, to } } else { Event::Lost { from, to } });
+        if arrives {
+            let label = self.trace.has_labels().then(|| label::of_message(message));
+            self.note(Event::Message { from, to, label });
+        } else {
+            self.note(Event::Lost { from, to });
+        }
         if !cut && !there {
             self.refuse_messages(from, to);
         }

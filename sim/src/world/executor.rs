@@ -131,12 +131,15 @@ impl Executor {
         }
         let task = {
             let mut tasks = lock(&self.tasks);
-            let place = &mut tasks.slots[key.slot as usize];
-            place.generation = place.generation.wrapping_add(1);
-            let task = place.task.take();
-            tasks.free.push(key.slot);
-            task
+            // Gone where the task has made the world drop all tasks.
+            tasks.slots.get_mut(key.slot as usize).and_then(|place| {
+                place.generation = place.generation.wrapping_add(1);
+                place.task.take()
+            })
         };
+        if task.is_some() {
+            lock(&self.tasks).free.push(key.slot);
+        }
         // Their destructors may use the world.
         drop((future, task));
     }

@@ -1,5 +1,6 @@
 //! What a reader of a timeline would call some bytes: the name of the command in them.
 
+use std::fmt::{self, Debug, Write};
 use std::sync::Arc;
 
 const HEADER: usize = 16;
@@ -35,6 +36,25 @@ pub(super) fn of(bytes: &[u8]) -> Option<Arc<str>> {
     }
 }
 
+/// What kind of message it is: the beginning of what its `Debug` says, up to its second level.
+pub(super) fn of_message(message: &impl Debug) -> Arc<str> {
+    let mut label = Label(String::new());
+    // It breaks off when the label is full.
+    let _ = write!(label, "{message:?}");
+    let words = label.0.split(['(', '{']).take(2).map(str::trim);
+    words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ").into()
+}
+
+/// Takes the first letters and no more.
+struct Label(String);
+
+impl Write for Label {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.push_str(text);
+        if self.0.len() < 48 { Ok(()) } else { Err(fmt::Error) }
+    }
+}
+
 fn name(bytes: &[u8], at: usize) -> Option<Arc<str>> {
     let rest = bytes.get(at..)?;
     let name = rest.get(..rest.iter().take(64).position(|byte| *byte == 0)?)?;
@@ -67,5 +87,12 @@ mod tests {
             let _ = of(&msg[..cut]);
         }
         assert_eq!(of(b"rest of a message, whatever it is"), None);
+    }
+
+    #[test]
+    fn messages_between_nodes_are_called_by_their_kind() {
+        assert_eq!(&*of_message(&Some(Some((1, 2)))), "Some Some");
+        assert_eq!(&*of_message(&None::<u8>), "None");
+        assert!(of_message(&vec![Some("a long text"); 1000]).len() < 100);
     }
 }

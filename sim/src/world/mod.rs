@@ -142,6 +142,11 @@ impl<N: Node> World<N> {
         }))
     }
 
+    /// Drops every task. They may hold the world they run in; neither would ever go otherwise.
+    pub fn clear_tasks(&self) {
+        self.0.executor.clear();
+    }
+
     /// A machine, known by `name` (a host name without a port) to name look-up.
     pub fn add_host(&self, name: &str) -> HostId {
         self.0.shared.with(|core| core.add_host(name))
@@ -215,11 +220,16 @@ impl<N: Node> World<N> {
 
     /// The trace as far as it is kept, for people.
     pub fn timeline(&self) -> String {
+        self.timeline_of(|_| true)
+    }
+
+    /// Those events of the trace that are wanted, for people.
+    pub fn timeline_of(&self, wanted: impl FnMut(&Traced) -> bool) -> String {
         self.0.shared.with(|core| {
             let hosts: Vec<_> = core.hosts.iter().map(|host| host.name.clone()).collect();
             let nodes = core.processes.iter().map(|process| hosts[process.host.0 as usize].clone()).collect();
             let conns = core.conns.iter().map(|(id, conn)| (*id, (conn.client, conn.server))).collect();
-            timeline::print(timeline::Names { hosts, nodes, conns }, core.trace.events())
+            timeline::print(timeline::Names { hosts, nodes, conns }, core.trace.events(), wanted)
         })
     }
 

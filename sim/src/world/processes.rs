@@ -63,7 +63,7 @@ impl<N: Node> Processes<N> {
                 let Some(message) = self.mail.get_mut(&(from, id)).and_then(VecDeque::pop_front) else {
                     return;
                 };
-                if !shared.with(|core| core.message_arrives(from, id)) {
+                if !shared.with(|core| core.message_arrives(from, id, &message)) {
                     return;
                 }
                 Inbound::Message(from, message)

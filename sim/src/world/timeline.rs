@@ -18,11 +18,19 @@ pub(super) struct Names {
 }
 
 /// One line an event: seconds since the start, who, what.
-pub(super) fn print<'e>(mut names: Names, events: impl Iterator<Item = &'e Traced>) -> String {
+pub(super) fn print<'e>(
+    mut names: Names,
+    events: impl Iterator<Item = &'e Traced>,
+    mut wanted: impl FnMut(&Traced) -> bool,
+) -> String {
     let mut text = String::new();
-    for Traced { at, event } in events {
+    for traced in events {
+        let Traced { at, event } = traced;
         if let Event::Connect { conn, from, to } = event {
             names.conns.insert(*conn, (*from, *to));
+        }
+        if !wanted(traced) {
+            continue;
         }
         let since = (*at - START).as_nanos();
         let (seconds, micros) = (since / 1_000_000_000, since / 1_000 % 1_000_000);
@@ -68,7 +76,10 @@ impl Names {
             }
             Event::Closed { conn, to_server } => format!("{}: closed", self.conn(*conn, *to_server)),
             Event::Broken(conn) => format!("{}: broken", self.conn(*conn, true)),
-            Event::Message { from, to } => format!("{} -> {}: message", self.node(*from), self.node(*to)),
+            Event::Message { from, to, label } => {
+                let label = label.as_deref().unwrap_or("message");
+                format!("{} -> {}: {label}", self.node(*from), self.node(*to))
+            }
             Event::Lost { from, to } => format!("{} -> {}: message lost", self.node(*from), self.node(*to)),
             Event::Process { node, change } => format!("{} {}", self.node(*node), says(*change)),
             Event::Note { node, text } => format!("{}: {text}", self.node(*node)),

@@ -80,6 +80,8 @@ pub enum Event {
         from: NodeId,
         /// To whom.
         to: NodeId,
+        /// What kind of message. Only where a trace is kept; no part of the hash.
+        label: Option<Arc<str>>,
     },
     /// A message from one node to another did not arrive.
     Lost {
@@ -156,6 +158,11 @@ impl Trace {
         self.keep = keep;
     }
 
+    /// Whether events are to have labels, which cost more than the rest of them.
+    pub(super) fn has_labels(&self) -> bool {
+        self.keep == Keep::All
+    }
+
     pub(super) fn hash(&self) -> u64 {
         self.hash.finish()
     }
@@ -179,7 +186,7 @@ impl Trace {
     }
 
     pub(super) fn add_bytes(&mut self, at: u64, conn: ConnId, to_server: bool, bytes: &[u8]) {
-        let label = if self.keep == Keep::All { label::of(bytes) } else { None };
+        let label = if self.has_labels() { label::of(bytes) } else { None };
         let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
         self.add(at, Event::Bytes { conn, to_server, length, hash: of_bytes(bytes), label });
     }
@@ -208,7 +215,7 @@ impl Event {
             Event::Held { conn, to_server } => numbers(6, conn.0, u64::from(*to_server)),
             Event::Closed { conn, to_server } => numbers(7, conn.0, u64::from(*to_server)),
             Event::Broken(conn) => numbers(8, conn.0, 0),
-            Event::Message { from, to } => numbers(9, u64::from(from.0), u64::from(to.0)),
+            Event::Message { from, to, .. } => numbers(9, u64::from(from.0), u64::from(to.0)),
             Event::Lost { from, to } => numbers(10, u64::from(from.0), u64::from(to.0)),
             Event::Process { node, change } => numbers(11, u64::from(node.0), *change as u64),
             Event::Note { node, text } => {

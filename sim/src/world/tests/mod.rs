@@ -4,13 +4,12 @@ mod client;
 mod connecting;
 mod faults;
 mod greeter;
-mod nodes;
 mod run;
 mod streams;
 mod trace;
 
 use super::*;
-use nodes::Echo;
+use crate::testing::Echo;
 
 /// A world with an application's machine and one echoing node.
 fn echo_world(seed: u64) -> (World<Echo>, HostId, NodeId) {

@@ -1,4 +1,4 @@
-//! A node that sends back what it gets, and talks to another one.
+//! For tests of the rooms around a node: one that sends back what it gets, and talks to another one.
 
 use crate::node::{ConnId, Node, NodeId, NodeOutput};
 use quorate_core::{Duration, Instant};
@@ -6,19 +6,19 @@ use std::collections::VecDeque;
 
 /// Echoes bytes; passes its ticks on to `friend`, and remembers everything.
 #[derive(Debug, Default)]
-pub(super) struct Echo {
+pub(crate) struct Echo {
     friend: Option<NodeId>,
     /// Sends numbers to its friend that often.
     every: Option<Duration>,
-    pub(super) log: Vec<String>,
-    pub(super) heard: Vec<u64>,
+    pub(crate) log: Vec<String>,
+    pub(crate) heard: Vec<u64>,
     next_tick: Option<Instant>,
     ticks: u64,
     out: VecDeque<NodeOutput<u64>>,
 }
 
 impl Echo {
-    pub(super) fn ticking(friend: NodeId, every: Duration) -> Self {
+    pub(crate) fn ticking(friend: NodeId, every: Duration) -> Self {
         Echo { friend: Some(friend), every: Some(every), ..Echo::default() }
     }
 }
