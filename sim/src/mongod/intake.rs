@@ -102,6 +102,9 @@ impl Mongod {
             commands::find(name).filter(|c| self.settings.test_commands || c.name != "configureFailPoint");
         op.command = known.ok_or_else(|| Failure::new(59, format!("no such command: '{name}'")))?;
         self.check_log_in(op)?;
+        if op.command.is_open() && op.body.contains_key("txnNumber") && !op.body.contains_key("autocommit") {
+            return Err(Failure::new(50889, "It is illegal to provide a txnNumber for this command"));
+        }
         op.generic = Generic::read(&op.body)?;
         op.labelling = labelling(op);
         op.deadline = op.generic.max_time.map(|limit| now + limit);
