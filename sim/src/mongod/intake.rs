@@ -127,13 +127,10 @@ impl Mongod {
         let Some(gone) = self.conns.remove(&conn) else { return false };
         if let Some(id) = gone.op
             && self.ops.get(&id).is_some_and(|op| !matches!(op.stage, Stage::Start | Stage::Blocked(_)))
+            && let Some(op) = self.take(id)
+            && matches!(op.stage, Stage::Replicating(_) | Stage::Confirming(_))
         {
-            if self
-                .take(id)
-                .is_some_and(|op| matches!(op.stage, Stage::Replicating(_) | Stage::Confirming(_)))
-            {
-                self.cancel_wait(id);
-            }
+            self.cancel_wait(id);
         }
         true
     }

@@ -30,6 +30,8 @@ pub(crate) mod info;
 mod intake;
 mod op;
 mod process;
+#[cfg(test)]
+pub(crate) mod raw_client;
 pub(crate) mod reply;
 pub(crate) mod request;
 pub(crate) mod scram;
