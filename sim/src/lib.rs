@@ -13,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 pub mod balancer;
+pub mod cluster;
 pub mod mongod;
 pub mod mongos;
 pub mod node;
@@ -27,4 +28,7 @@ pub mod store;
 mod testing;
 pub mod world;
 
+pub use bson;
+pub use cluster::Cluster;
+pub use quorate;
 pub use runtime::{SimRuntime, SimStream, Sleep};

@@ -39,6 +39,21 @@ impl<N: Node> World<N> {
     /// # Panics
     /// When called by a task of the same world: await the future instead.
     pub fn run_until<F: Future>(&self, future: F) -> Result<F::Output, Stuck> {
+        self.run_watched(future, |_| Ok(()))
+    }
+
+    /// As [`World::run_until`], with somebody who looks at the world after everything that happens, and says what must not be.
+    ///
+    /// # Errors
+    /// As there, and [`StuckReason::Violated`] with what the watcher says.
+    ///
+    /// # Panics
+    /// As there.
+    pub fn run_watched<F: Future>(
+        &self,
+        future: F,
+        mut watch: impl FnMut(&World<N>) -> Result<(), String>,
+    ) -> Result<F::Output, Stuck> {
         let _guard = Running::begin(self);
         let mut future = pin!(future);
         let limit = Duration::from_nanos(self.0.limit.load(Ordering::Relaxed));
@@ -50,6 +65,7 @@ impl<N: Node> World<N> {
             if let Poll::Ready(output) = self.run_tasks(future.as_mut(), &mut busy)? {
                 return Ok(output);
             }
+            watch(self).map_err(|what| self.stuck(StuckReason::Violated(what)))?;
             let step = self.0.shared.with(super::core::Core::step);
             match step {
                 Step::Nothing => return Err(self.stuck(StuckReason::NothingWillHappen)),

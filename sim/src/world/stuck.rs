@@ -15,7 +15,7 @@ pub struct Stuck {
 }
 
 /// What keeps a run from going on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StuckReason {
     /// No task can run, and nothing is on its way that would change that: whoever waits, waits for ever.
@@ -24,6 +24,8 @@ pub enum StuckReason {
     TimeLimit(Duration),
     /// Something keeps the world busy at one and the same moment.
     TimeStandsStill,
+    /// What must not be, is: the watcher's words.
+    Violated(String),
 }
 
 impl fmt::Display for Stuck {
@@ -42,6 +44,7 @@ impl fmt::Display for Stuck {
                     "time stands still at {at:?}: a million things happened at that moment, and no end of them"
                 )?;
             }
+            StuckReason::Violated(what) => write!(f, "at {at:?}: {what}")?,
         }
         write!(f, "; the last that happened:\n{tail}")
     }

@@ -129,3 +129,18 @@ fn a_dropped_sleep_costs_nothing_later() {
     });
     assert!(world.0.shared.with(|core| core.queue.len()) < 1000);
 }
+
+#[test]
+fn a_watcher_sees_every_step_and_can_end_the_run() {
+    let (world, app, node) = echo_world(1);
+    let at = START + ms(10);
+    world.at(at, move |world| world.kill(node));
+    let mut looks = 0;
+    let stuck = world.run_watched(world.runtime(app).sleep(ms(50)), |world| {
+        looks += 1;
+        if world.state(node) == ProcessState::Down { Err("the server is down".into()) } else { Ok(()) }
+    });
+    let stuck = stuck.unwrap_err();
+    assert_eq!((stuck.at, stuck.reason), (at, StuckReason::Violated("the server is down".into())));
+    assert!(looks >= 2);
+}
