@@ -2,11 +2,11 @@
 
 use super::commands::Place;
 use super::failpoint::{Strike, Subject};
-use super::generic::shown_read_concern;
+use super::generic::{ReadConcernArgument, shown_read_concern};
 use super::op::{Op, OpId, Origin, Stage};
 use super::{Mongod, answer};
 use crate::repl::{MemberState, wall_millis};
-use crate::store::Failure;
+use crate::store::{Failure, TransactionPart};
 use quorate_core::raw::Timestamp;
 use quorate_core::{Instant, ReadConcernLevel};
 
@@ -179,6 +179,13 @@ impl Mongod {
     fn check_read_concern(&self, op: &Op) -> Result<(), Failure> {
         let read = &op.generic.read;
         let (name, alone) = (op.command.name, self.member.is_none());
+        let part = op.generic.session.and_then(|session| session.transaction);
+        if part == Some(TransactionPart::Continue) && *read != ReadConcernArgument::default() {
+            return Err(Failure::new(
+                72,
+                "Only the first command in a transaction may specify a readConcern",
+            ));
+        }
         let snapshot = matches!(read.level, Some(ReadConcernLevel::Snapshot));
         if let Some(level) = read.level.as_ref().filter(|_| !op.in_transaction()) {
             let refused = |what: &str| {

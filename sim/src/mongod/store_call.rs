@@ -103,6 +103,7 @@ impl Mongod {
             return false;
         }
         self.tried_at = generation;
+        let waited = self.parked.len();
         for id in self.parked.iter().copied().collect::<Vec<_>>() {
             let until = self.ops.get(&id).and_then(|op| op.timer);
             let Some(mut op) = self.take(id) else { continue };
@@ -111,6 +112,10 @@ impl Mongod {
                 op.timer = until.filter(|_| tailing);
                 self.run_store(now, id, op, Work::Again { parked, last: false });
             }
+        }
+        if self.parked.len() == waited {
+            // Nobody got further: what changed was the trying itself.
+            self.tried_at = self.store.generation();
         }
         true
     }
