@@ -178,7 +178,6 @@ fn acknowledged_inserts_survive_failovers() {
 /// in the end, on all members alike, and once.
 fn inserts_through_chaos(seed: u64) {
     let (world, app, nodes) = set(seed);
-    world.keep_trace(crate::world::Keep::All);
     let mut rng = quorate_core::Rng::new(seed);
     let start = world.now();
     for round in 0..8_u64 {
@@ -208,8 +207,8 @@ fn inserts_through_chaos(seed: u64) {
     }
     let mut acknowledged = Vec::new();
     world.block_on(async {
-        let uri = format!("{SET}&w=majority&serverSelectionTimeoutMS=8000&timeoutMS=10000");
-        let client = client(&world, app, &uri.replace("&timeoutMS=10000", "")).await;
+        let uri = format!("{SET}&w=majority&serverSelectionTimeoutMS=8000");
+        let client = client(&world, app, &uri).await;
         let orders = client.database("shop").collection::<Document>("orders");
         for id in 0..600 {
             if orders.insert_one(doc! { "_id": id }).await.is_ok() {
@@ -228,15 +227,7 @@ fn inserts_through_chaos(seed: u64) {
     assert!(acknowledged.len() > 300, "seed {seed}: {}", acknowledged.len());
     let first = ids(&world, nodes[0]);
     for node in &nodes {
-        let own = ids(&world, *node);
-        let differs = own.iter().zip(&first).find(|(a, b)| a != b);
-        assert!(
-            own == first,
-            "seed {seed}, member {node:?}: {} and {}, {differs:?}\n{}",
-            own.len(),
-            first.len(),
-            nodes.iter().map(|n| logs(&world, *n)).collect::<Vec<_>>().join("\n\n")
-        );
+        assert!(ids(&world, *node) == first, "seed {seed}, member {node:?}\n{}", world.timeline());
     }
     assert!(first.windows(2).all(|pair| pair[0] < pair[1]), "seed {seed}: twice");
     let lost: Vec<&i32> = acknowledged.iter().filter(|id| !first.contains(id)).collect();
@@ -245,40 +236,7 @@ fn inserts_through_chaos(seed: u64) {
 
 #[test]
 fn acknowledged_inserts_survive_chaos() {
-    for seed in 100..400 {
+    for seed in 100..112 {
         inserts_through_chaos(seed);
     }
-}
-
-/// What happened, without the traffic.
-fn notes(world: &World<Mongod>) -> String {
-    let traffic = [": message", "bytes (", "connecting", ": open", "looks up"];
-    let timeline = world.timeline();
-    let lines = timeline.lines().filter(|line| !traffic.iter().any(|word| line.contains(word)));
-    lines.collect::<Vec<_>>().join("\n")
-}
-
-/// Debug.
-fn logs(world: &World<Mongod>, node: NodeId) -> String {
-    let read = |mongod: &Mongod| {
-        let m = mongod.replica().unwrap();
-        let log: Vec<String> = m
-            .log()
-            .flat_map(|e| e.changes.iter().map(move |c| (e.optime, c)))
-            .filter_map(|(o, c)| match c {
-                crate::oplog::Change::Put { document, .. } => Some((o, document.get_i32("_id").unwrap())),
-                _ => None,
-            })
-            .filter(|(_, id)| (508..522).contains(id))
-            .map(|x| format!("{x:?}"))
-            .collect();
-        format!(
-            "{:?} applied {:?} store {:?}\n{}",
-            m.state(),
-            m.last_applied(),
-            mongod.store().last_applied(),
-            log.join("\n")
-        )
-    };
-    world.inspect(node, read).unwrap()
 }
