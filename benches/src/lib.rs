@@ -5,11 +5,13 @@
 //! | operations a second and their latency | `cargo run --release -p quorate-benches --bin ping` |
 //! | wake-ups and memory of a client that does nothing | `cargo run --release -p quorate-benches --bin idle` |
 //! | allocations an operation | `cargo run --release -p quorate-benches --bin allocations` |
+//! | what one decision of the core costs | `cargo run --release -p quorate-benches --bin decisions`, `cargo bench -p quorate-benches` |
 //!
 //! With `--features official` each has the official driver beside it. The servers are [`canned`], or real ones where that
 //! matters.
 
 pub mod canned;
+pub mod decisions;
 pub mod load;
 pub mod process;
 pub mod rig;

@@ -2,7 +2,9 @@
 
 use crate::canned::hello_and_reply;
 use bson::Document;
-use quorate_core::driver::{Begin, Decision, Driver, DriverOptions, Operation, Outcome, Output};
+use quorate_core::driver::{
+    Begin, ConnectionId, Decision, Driver, DriverOptions, Operation, Outcome, Output, Role,
+};
 use quorate_core::raw::{DocWriter, RawDoc};
 use quorate_core::reply::ReplySummary;
 use quorate_core::retry::Retry;
@@ -17,6 +19,8 @@ pub struct Rig {
     hellos: Vec<(ServerAddress, HelloReply)>,
     reply: Vec<u8>,
     fields: Vec<u8>,
+    /// The connection by which the primary is watched.
+    monitor: Option<ConnectionId>,
 }
 
 impl Rig {
@@ -35,7 +39,7 @@ impl Rig {
         let options = DriverOptions::new(vec![hellos[0].0.clone()]);
         let now = Instant::ZERO;
         let driver = Driver::new(now, options, 1);
-        let mut rig = Rig { driver, now, hellos, reply, fields: Vec::with_capacity(1024) };
+        let mut rig = Rig { driver, now, hellos, reply, fields: Vec::with_capacity(1024), monitor: None };
         rig.settle();
         // Waits for a connection, which is there once that has been opened, and leaves it to the pool.
         let mut first = Operation::new(SelectionCriteria::Writable, Retry::Never);
@@ -53,9 +57,27 @@ impl Rig {
             if let Output::Connect { connection, address } = output
                 && let Some((_, hello)) = self.hellos.iter().find(|(known, _)| *known == address)
             {
+                if matches!(connection.role, Role::Monitor(_)) && address == self.hellos[0].0 {
+                    self.monitor = Some(connection);
+                }
                 self.now += Duration::from_micros(100);
                 self.driver.handle_established(self.now, connection, hello, Duration::from_micros(100));
             }
+        }
+    }
+
+    /// The primary's monitor receives the next hello of its stream, which says nothing new.
+    ///
+    /// # Panics
+    /// When there is no stream, or the driver does more about it than tell who listens.
+    pub fn heartbeat(&mut self) {
+        self.now += Duration::from_secs(10);
+        let (Some(monitor), Some((_, hello))) = (self.monitor, self.hellos.first()) else {
+            panic!("the primary is watched");
+        };
+        self.driver.handle_reply(self.now, monitor, hello, true);
+        while let Some(output) = self.driver.poll_output() {
+            assert!(matches!(output, Output::Event(_)), "{output:?}");
         }
     }
 

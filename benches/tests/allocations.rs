@@ -3,6 +3,7 @@
 //! One test, as the counting is the whole process's.
 
 use quorate_benches::canned::Canned;
+use quorate_benches::decisions;
 use quorate_benches::load::Operation;
 use quorate_benches::rig::Rig;
 use quorate_benches::subject::Subject;
@@ -35,8 +36,22 @@ fn of_the_client(server: &Canned, operation: Operation) -> f64 {
     (change.allocations + change.reallocations) as f64 / 1000.0
 }
 
+/// Every decision for which a number of allocations was set keeps to it, in deployments of all sizes.
+fn of_decisions() {
+    for mut decision in decisions::all(&[3, 50]) {
+        let Some(most) = decision.target.and_then(|target| target.allocations) else { continue };
+        decision.run(3);
+        let region = Region::new(GLOBAL);
+        decision.run(20);
+        let change = region.change();
+        let allocations = (change.allocations + change.reallocations) as f64 / 20.0;
+        assert!(allocations <= most, "{decision:?}: {allocations} allocations");
+    }
+}
+
 #[test]
 fn allocations_of_an_operation() {
+    of_decisions();
     for retry in [Retry::Never, Retry::Read, Retry::Write] {
         assert_eq!(of_the_core(retry), 0, "{retry:?}");
     }

@@ -40,6 +40,9 @@ impl ServerAddress {
     ///
     /// Returns `None` for an empty host, port 0, a port that is no number, or unbalanced brackets.
     pub fn parse(text: &str) -> Option<Self> {
+        if let Some((host, port)) = split_plain(text) {
+            return Self::checked(host, Some(port));
+        }
         if text.ends_with(".sock") && text.contains('/') {
             return Some(ServerAddress::Unix { path: text.to_string() });
         }
@@ -57,19 +60,20 @@ impl ServerAddress {
                 None => (text, None),
             }
         };
-        let port = match port {
-            None => None,
-            Some(digits) => {
-                if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
-                    return None;
-                }
-                Some(digits.parse::<u16>().ok().filter(|p| *p != 0)?)
+        match port {
+            None => Self::checked(host, None),
+            Some(digits) if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) => {
+                Self::checked(host, Some(digits.parse().ok()?))
             }
-        };
-        if host.is_empty() || host.len() > 255 {
+            Some(_) => None,
+        }
+    }
+
+    fn checked(host: &str, port: Option<u16>) -> Option<Self> {
+        if host.is_empty() || host.len() > 255 || port == Some(0) {
             return None;
         }
-        Some(ServerAddress::Tcp { host: host.to_lowercase(), port })
+        Some(ServerAddress::Tcp { host: lower_case(host), port })
     }
 
     /// Host name or socket path.
@@ -90,6 +94,37 @@ impl ServerAddress {
 
     fn key(&self) -> (&str, u16) {
         (self.host(), self.port().unwrap_or(0))
+    }
+}
+
+/// `host:port` of a name or an IPv4 address, as nearly every address is, in one pass from its end; `None` of anything else,
+/// which may be an address all the same.
+fn split_plain(text: &str) -> Option<(&str, u16)> {
+    let (mut port, mut unit) = (0u32, 1u32);
+    for (at, byte) in text.bytes().enumerate().rev() {
+        match byte {
+            b'0'..=b'9' if unit <= 10_000 => {
+                port += u32::from(byte - b'0') * unit;
+                unit *= 10;
+            }
+            b':' if unit > 1 => {
+                let host = text.get(..at)?;
+                let plain = host.bytes().all(|byte| !matches!(byte, b':' | b'[' | b']' | b'/'));
+                return plain.then_some((host, u16::try_from(port).ok()?));
+            }
+            _ => return None,
+        }
+    }
+    None
+}
+
+/// "Hostnames are normalized to lower-case": nearly all of them are, and have to be copied only.
+fn lower_case(host: &str) -> String {
+    let lower = |byte: u8| byte.is_ascii() & !byte.is_ascii_uppercase();
+    if host.bytes().fold(true, |all, byte| all & lower(byte)) {
+        host.to_string()
+    } else {
+        host.to_lowercase()
     }
 }
 
@@ -149,13 +184,18 @@ mod tests {
         assert_eq!(ServerAddress::parse("A.example:1").unwrap().to_string(), "a.example:1");
         assert_eq!(ServerAddress::parse("a"), ServerAddress::parse("a:27017"));
         assert_eq!(ServerAddress::parse("[::1]:5").unwrap().to_string(), "[::1]:5");
+        assert_eq!(ServerAddress::parse("a:000001").unwrap().to_string(), "a:1");
+        assert_eq!(ServerAddress::parse("ÄB:1").unwrap().host(), "äb");
+        assert_eq!(ServerAddress::parse("1::2:3").unwrap().port(), Some(DEFAULT_PORT));
         assert_eq!(ServerAddress::parse("::1").unwrap().host(), "::1");
         assert_eq!(ServerAddress::parse("/tmp/mongodb-27017.sock").unwrap().port(), None);
     }
 
     #[test]
     fn refuses_what_is_no_address() {
-        for bad in ["", ":1", "a:", "a:0", "a:65536", "a:+1", "[::1", "[::1]x", "[]"] {
+        for bad in
+            ["", ":1", "a:", "a:0", "a:65536", "a:99999", "a:123456", "a:+1", "[::1", "[::1]x", "[]", "[]:1"]
+        {
             assert_eq!(ServerAddress::parse(bad), None, "{bad}");
         }
     }

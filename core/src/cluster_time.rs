@@ -34,6 +34,12 @@ impl Default for ClusterTime {
 }
 
 impl ClusterTime {
+    /// The cluster time of a `$clusterTime` document; `None` if it is not one.
+    pub fn from_raw(document: RawDoc<'_>) -> Option<Self> {
+        let mut time = ClusterTime::default();
+        time.advance(document).then_some(time)
+    }
+
     /// Takes in a `$clusterTime` document; true when it is newer than what was known.
     pub fn advance(&mut self, document: RawDoc<'_>) -> bool {
         let Ok(Some(value)) = document.get("clusterTime") else { return false };
@@ -62,6 +68,12 @@ impl ClusterTime {
     /// When it is, if known.
     pub fn timestamp(&self) -> Option<Timestamp> {
         (self.length != 0).then_some(self.at)
+    }
+}
+
+impl PartialEq for ClusterTime {
+    fn eq(&self, other: &Self) -> bool {
+        self.document() == other.document()
     }
 }
 

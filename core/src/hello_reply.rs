@@ -7,19 +7,24 @@
 //! Source: SDAM specification, "Parsing a hello or legacy hello response"; handshake specification.
 
 mod fields;
+mod reader;
+
+pub use reader::HelloReader;
 
 use crate::error::{CommandError, ErrorKind};
 use crate::raw::{RawDoc, RawError, Timestamp, Value};
-use crate::sdam::{ServerType, TopologyVersion};
-use crate::{Error, ServerAddress};
+use crate::sdam::{MAX_SERVERS, ServerType, TopologyVersion};
+use crate::shared::Arc;
+use crate::{ClusterTime, Error, ServerAddress};
 use alloc::collections::BTreeMap;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 use fields::Field;
 
-/// Most members one reply may name in all. A replica set has 50 at the most; proxies and simulations may go beyond. Each
-/// costs two monitoring connections, so a server that names thousands would use up this process's sockets.
-pub const MAX_HOSTS: usize = 256;
+/// Most members one reply may name in all, as a topology has no room for more. A replica set has 50 at the most; proxies and
+/// simulations may go beyond. Each costs two monitoring connections, so a server that names thousands would use up this
+/// process's sockets.
+pub const MAX_HOSTS: usize = MAX_SERVERS;
 
 /// The largest message any server takes, in bytes. A server that claims more is believed up to here only, so that it
 /// cannot make this client set aside more memory.
@@ -53,23 +58,23 @@ pub struct HelloReply {
     /// It is a mongocryptd.
     pub is_cryptd: bool,
     /// Members that are neither passive nor arbiters.
-    pub hosts: Vec<ServerAddress>,
+    pub hosts: Arc<[ServerAddress]>,
     /// Members of priority 0.
-    pub passives: Vec<ServerAddress>,
+    pub passives: Arc<[ServerAddress]>,
     /// Arbiters.
-    pub arbiters: Vec<ServerAddress>,
+    pub arbiters: Arc<[ServerAddress]>,
     /// Whom it takes for the primary.
-    pub primary: Option<ServerAddress>,
+    pub primary: Option<Arc<ServerAddress>>,
     /// Its own address in the replica set's configuration.
-    pub me: Option<ServerAddress>,
+    pub me: Option<Arc<ServerAddress>>,
     /// Name of the replica set.
-    pub set_name: Option<String>,
+    pub set_name: Option<Arc<str>>,
     /// Version of the replica set's configuration.
     pub set_version: Option<i64>,
     /// The election that made it primary.
     pub election_id: Option<[u8; 12]>,
     /// Replica set tags.
-    pub tags: BTreeMap<String, String>,
+    pub tags: Arc<BTreeMap<String, String>>,
     /// Lowest wire protocol version; 0 when absent.
     pub min_wire_version: i32,
     /// Highest wire protocol version; 0 when absent.
@@ -93,13 +98,13 @@ pub struct HelloReply {
     /// Which service behind a load balancer answered.
     pub service_id: Option<[u8; 12]>,
     /// Compressors it shares with this client, in its order.
-    pub compression: Vec<String>,
+    pub compression: Arc<[String]>,
     /// Mechanisms the user may authenticate with, when asked for.
-    pub sasl_supported_mechs: Option<Vec<String>>,
+    pub sasl_supported_mechs: Option<Arc<[String]>>,
     /// The server's answer to speculative authentication, as BSON bytes.
-    pub speculative_authenticate: Option<Vec<u8>>,
-    /// `$clusterTime`, as BSON bytes.
-    pub cluster_time: Option<Vec<u8>>,
+    pub speculative_authenticate: Option<Arc<[u8]>>,
+    /// `$clusterTime`.
+    pub cluster_time: Option<ClusterTime>,
     /// Why `ok` is not 1.
     pub failure: Option<CommandError>,
 }
@@ -113,7 +118,7 @@ impl HelloReply {
     pub fn parse(doc: RawDoc<'_>) -> Result<HelloReply, Error> {
         let mut reply = HelloReply::default();
         let mut parts = Parts::default();
-        for element in doc.iter() {
+        for element in doc.fields() {
             let (name, value) = element.map_err(malformed)?;
             reply.take(Field { name, value }, &mut parts)?;
         }
@@ -164,7 +169,7 @@ impl HelloReply {
 
     /// Every member it names: hosts, passives and arbiters.
     pub fn members(&self) -> impl Iterator<Item = &ServerAddress> {
-        self.hosts.iter().chain(&self.passives).chain(&self.arbiters)
+        self.hosts.iter().chain(&*self.passives).chain(&*self.arbiters)
     }
 
     /// Takes one field; unknown ones are passed over.
@@ -173,49 +178,49 @@ impl HelloReply {
             return Ok(());
         }
         match field.name {
-            "ok" => self.ok = field.int(i64::MIN..=i64::MAX)? == 1,
-            "isWritablePrimary" => parts.is_writable_primary = Some(field.bool()?),
-            "ismaster" => parts.is_master = Some(field.bool()?),
-            "helloOk" => self.hello_ok = field.bool()?,
-            "secondary" => self.secondary = field.bool()?,
-            "arbiterOnly" => self.arbiter_only = field.bool()?,
-            "hidden" => self.hidden = field.bool()?,
-            "passive" => self.passive = field.bool()?,
-            "isreplicaset" => self.is_replica_set = field.bool()?,
-            "msg" => self.is_mongos = field.text()? == "isdbgrid",
-            "iscryptd" => self.is_cryptd = field.bool()?,
-            "hosts" => self.hosts = field.addresses()?,
-            "passives" => self.passives = field.addresses()?,
-            "arbiters" => self.arbiters = field.addresses()?,
-            "primary" => self.primary = Some(field.address()?),
-            "me" => self.me = Some(field.address()?),
-            "setName" => self.set_name = Some(field.text()?.to_string()),
-            "setVersion" => self.set_version = Some(field.int(i64::MIN..=i64::MAX)?),
-            "electionId" => self.election_id = Some(field.object_id()?),
-            "tags" => self.tags = field.tags()?,
-            "minWireVersion" => self.min_wire_version = field.int(0..=i32::MAX)?,
-            "maxWireVersion" => self.max_wire_version = field.int(0..=i32::MAX)?,
-            "lastWrite" => (self.last_write_date, self.op_time) = field.last_write()?,
-            "logicalSessionTimeoutMinutes" => {
+            b"ok" => self.ok = field.int(i64::MIN..=i64::MAX)? == 1,
+            b"isWritablePrimary" => parts.is_writable_primary = Some(field.bool()?),
+            b"ismaster" => parts.is_master = Some(field.bool()?),
+            b"helloOk" => self.hello_ok = field.bool()?,
+            b"secondary" => self.secondary = field.bool()?,
+            b"arbiterOnly" => self.arbiter_only = field.bool()?,
+            b"hidden" => self.hidden = field.bool()?,
+            b"passive" => self.passive = field.bool()?,
+            b"isreplicaset" => self.is_replica_set = field.bool()?,
+            b"msg" => self.is_mongos = field.text()? == "isdbgrid",
+            b"iscryptd" => self.is_cryptd = field.bool()?,
+            b"hosts" => self.hosts = field.addresses()?.into(),
+            b"passives" => self.passives = field.addresses()?.into(),
+            b"arbiters" => self.arbiters = field.addresses()?.into(),
+            b"primary" => self.primary = Some(Arc::new(field.address()?)),
+            b"me" => self.me = Some(Arc::new(field.address()?)),
+            b"setName" => self.set_name = Some(field.text()?.into()),
+            b"setVersion" => self.set_version = Some(field.int(i64::MIN..=i64::MAX)?),
+            b"electionId" => self.election_id = Some(field.object_id()?),
+            b"tags" => self.tags = Arc::new(field.tags()?),
+            b"minWireVersion" => self.min_wire_version = field.int(0..=i32::MAX)?,
+            b"maxWireVersion" => self.max_wire_version = field.int(0..=i32::MAX)?,
+            b"lastWrite" => (self.last_write_date, self.op_time) = field.last_write()?,
+            b"logicalSessionTimeoutMinutes" => {
                 self.logical_session_timeout_minutes = Some(field.int(0..=i64::from(i32::MAX))?);
             }
-            "topologyVersion" => self.topology_version = Some(field.topology_version()?),
-            "maxBsonObjectSize" => self.max_bson_object_size = Some(field.int(1..=i32::MAX)?),
-            "maxMessageSizeBytes" => {
+            b"topologyVersion" => self.topology_version = Some(field.topology_version()?),
+            b"maxBsonObjectSize" => self.max_bson_object_size = Some(field.int(1..=i32::MAX)?),
+            b"maxMessageSizeBytes" => {
                 self.max_message_size_bytes = Some(field.int(1..=i32::MAX)?.min(MAX_MESSAGE_SIZE_BYTES));
             }
-            "maxWriteBatchSize" => self.max_write_batch_size = Some(field.int(1..=i32::MAX)?),
-            "connectionId" => self.connection_id = Some(field.int(i64::MIN..=i64::MAX)?),
-            "serviceId" => self.service_id = Some(field.object_id()?),
-            "compression" => self.compression = field.texts()?,
-            "saslSupportedMechs" => self.sasl_supported_mechs = Some(field.texts()?),
-            "speculativeAuthenticate" => {
-                self.speculative_authenticate = Some(field.document_bytes(64 * 1024)?)
+            b"maxWriteBatchSize" => self.max_write_batch_size = Some(field.int(1..=i32::MAX)?),
+            b"connectionId" => self.connection_id = Some(field.int(i64::MIN..=i64::MAX)?),
+            b"serviceId" => self.service_id = Some(field.object_id()?),
+            b"compression" => self.compression = field.texts()?.into(),
+            b"saslSupportedMechs" => self.sasl_supported_mechs = Some(field.texts()?.into()),
+            b"speculativeAuthenticate" => {
+                self.speculative_authenticate = Some(field.document(64 * 1024)?.as_bytes().into())
             }
-            "$clusterTime" => self.cluster_time = Some(field.document_bytes(4 * 1024)?),
-            "code" => parts.code = field.int(i32::MIN..=i32::MAX)?,
-            "codeName" => parts.code_name = field.words()?,
-            "errmsg" | "$err" => parts.message = field.words()?,
+            b"$clusterTime" => self.cluster_time = ClusterTime::from_raw(field.document(4 * 1024)?),
+            b"code" => parts.code = field.int(i32::MIN..=i32::MAX)?,
+            b"codeName" => parts.code_name = field.words()?,
+            b"errmsg" | b"$err" => parts.message = field.words()?,
             _ => {}
         }
         Ok(())

@@ -103,7 +103,7 @@ pub use address::{DEFAULT_PORT, ServerAddress};
 pub use cluster_time::ClusterTime;
 pub use concern::{Acknowledgment, ReadConcern, ReadConcernLevel, WriteConcern};
 pub use error::{Error, ErrorKind, Result};
-pub use hello_reply::{HelloReply, MAX_HOSTS, MAX_MESSAGE_SIZE_BYTES};
+pub use hello_reply::{HelloReader, HelloReply, MAX_HOSTS, MAX_MESSAGE_SIZE_BYTES};
 pub use options::{ClientOptions, Credential};
 pub use preference::{ReadPreference, ReadPreferenceMode, SMALLEST_MAX_STALENESS, TagSet};
 pub use rng::Rng;

@@ -165,7 +165,7 @@ fn server(topology: TopologyType) -> impl Strategy<Value = ServerDescription> {
             round_trip_time: rtt.map(Duration::from_millis),
             last_write_date: write,
             last_update: update.map(|ms| Instant::from_nanos(ms * 1_000_000)),
-            tags,
+            tags: tags.into(),
             ..ServerDescription::unknown(address)
         },
     )

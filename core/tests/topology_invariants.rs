@@ -55,15 +55,15 @@ fn hello(wire: std::ops::Range<i32>) -> impl Strategy<Value = Box<HelloReply>> {
                 "ghost" => hello.is_replica_set = true,
                 "standalone" => hello.is_writable_primary = true,
                 _ => {
-                    hello.set_name = Some(set_name.to_string());
+                    hello.set_name = Some((*set_name).into());
                     hello.is_writable_primary = role == "primary";
                     hello.secondary = role == "secondary";
                     hello.arbiter_only = role == "arbiter";
                     hello.hidden = role == "hidden";
-                    (hello.hosts, hello.passives) = (hosts, passives);
+                    (hello.hosts, hello.passives) = (hosts.into(), passives.into());
                     hello.set_version = version;
                     hello.election_id = election.filter(|_| role == "primary").map(|e| [e; 12]);
-                    hello.me = me.map(address);
+                    hello.me = me.map(|me| address(me).into());
                 }
             }
             Box::new(hello)

@@ -124,6 +124,7 @@ impl Replies {
         (message, id)
     }
 
+    /// What a member says of itself.
     pub(super) fn hello_body(&self, member: usize) -> Document {
         let Deployment { hosts, is_set } = &self.deployment;
         let primary = !is_set || member == 0;
@@ -131,7 +132,7 @@ impl Replies {
             "helloOk": true,
             "ismaster": primary,
             "isWritablePrimary": primary,
-            "topologyVersion": { "processId": ObjectId::from_bytes([member as u8 + 1; 12]), "counter": 6i64 },
+            "topologyVersion": { "processId": process_id(member), "counter": 6i64 },
             "maxBsonObjectSize": 16 * 1024 * 1024,
             "maxMessageSizeBytes": 48_000_000,
             "maxWriteBatchSize": 100_000,
@@ -189,6 +190,12 @@ fn encoded(body: &Document) -> Vec<u8> {
 /// As BSON has it: the increment first.
 fn timestamp_bytes(time: Timestamp) -> [u8; 8] {
     (u64::from(time.time) << 32 | u64::from(time.increment)).to_le_bytes()
+}
+
+/// Another one for every member.
+fn process_id(member: usize) -> ObjectId {
+    let [a, b] = (member as u16 + 1).to_be_bytes();
+    ObjectId::from_bytes([7, 7, 7, 7, 7, 7, 7, 7, 7, 7, a, b])
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use futures::task::AtomicWaker;
 use quorate_core::connection::Connection;
 use quorate_core::driver::ConnectionId;
 use quorate_core::error::{Error, ErrorKind, IoErrorKind};
-use quorate_core::{Duration, HelloReply, Instant, ServerAddress};
+use quorate_core::{Duration, HelloReader, HelloReply, Instant, ServerAddress};
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
@@ -230,6 +230,7 @@ fn established<R: Runtime>(
 
 /// Carries a monitor's messages to and fro until the connection ends.
 async fn monitor<R: Runtime>(host: &Arc<Host<R>>, id: ConnectionId, mut socket: Box<Socket<R>>) {
+    let mut hellos = Box::<HelloReader>::default();
     loop {
         match socket.drive(&host.runtime, &[], true).await {
             Exchange::Message(request) => {
@@ -240,11 +241,11 @@ async fn monitor<R: Runtime>(host: &Arc<Host<R>>, id: ConnectionId, mut socket: 
             Exchange::Reply => {
                 let Some(reply) = socket.connection.reply() else { continue };
                 let more_to_come = reply.more_to_come();
-                let hello = HelloReply::parse(reply.body);
+                let hello = hellos.read(reply.body);
                 match hello.and_then(|hello| hello.error().map_or(Ok(hello), Err)) {
                     Ok(hello) => {
                         let mut state = host.lock();
-                        state.driver.handle_reply(host.now(), id, &hello, more_to_come);
+                        state.driver.handle_reply(host.now(), id, hello, more_to_come);
                         host.act(state);
                     }
                     Err(error) => return report_failure(host, id, error),

@@ -313,8 +313,8 @@ impl Driver {
                 let Some(reply) = watch.reply.take() else { return };
                 let (average, shortest) = (watch.average.average(), watch.average.min());
                 let address = server.address.clone();
-                self.topology.handle_hello(now, &address, &reply, average, shortest);
-                self.refresh(id, &address);
+                let refreshed = self.topology.handle_hello(now, &address, &reply, average, shortest);
+                self.refresh(id, refreshed);
                 self.keep_looking(now, id);
             }
             MonitorOutput::CheckFailed(error) => {
@@ -345,13 +345,15 @@ impl Driver {
 
     /// Takes over what has quietly changed in one server's description: its round trips, its last write. Whoever waits
     /// for a server does not gain by it.
-    fn refresh(&mut self, id: ServerId, address: &ServerAddress) {
-        let Some(description) = self.topology.description().server(address).cloned() else { return };
-        if let Some(server) = self.servers.get_mut(id)
-            && !Arc::ptr_eq(&server.description, &description)
-        {
+    fn refresh(&mut self, id: ServerId, refreshed: Option<Arc<ServerDescription>>) {
+        let Some(server) = self.servers.get_mut(id) else { return };
+        let topology = self.topology.description();
+        let Some(description) = refreshed.or_else(|| topology.server(&server.address).cloned()) else {
+            return;
+        };
+        if !Arc::ptr_eq(&server.description, &description) {
             server.description = description.clone();
-            self.snapshot.update_server(description);
+            self.snapshot.update_at(server.index, description);
         }
     }
 
@@ -372,8 +374,8 @@ impl Driver {
                 watch.average.add_sample(round_trip);
                 let (average, shortest) = (watch.average.average(), watch.average.min());
                 let address = server.address.clone();
-                self.topology.handle_rtt(now, &address, average, shortest);
-                self.refresh(id, &address);
+                let refreshed = self.topology.handle_rtt(now, &address, average, shortest);
+                self.refresh(id, refreshed);
             }
             RttOutput::ProbeAnswered => {}
             RttOutput::ProbeFailed => {

@@ -19,6 +19,8 @@ pub(super) struct Server {
     pub(super) pool: Pool,
     /// `None` behind a load balancer, where nothing is monitored.
     pub(super) watch: Option<Watch>,
+    /// Its place in selection's snapshot.
+    pub(super) index: u32,
     /// Operations that have selected this server and are not over ("operationCount").
     pub(super) operation_count: u32,
     /// Why operations on it were last told to stop.
@@ -77,6 +79,7 @@ impl Server {
             address,
             description,
             watch,
+            index: u32::MAX,
             operation_count: 0,
             interrupted_because: "the connection was closed",
             marked: false,
@@ -189,11 +192,12 @@ impl Servers {
     /// Takes over what the topology now says.
     pub(super) fn describe(&mut self, topology: &TopologyDescription) {
         self.order.clear();
-        for (address, description) in &topology.servers {
+        for (index, (address, description)) in (0u32..).zip(&topology.servers) {
             let id = self.id_of(address).unwrap_or(ServerId { slot: u32::MAX, epoch: 0 });
             self.order.push(id);
             if let Some(server) = self.get_mut(id) {
                 server.description = description.clone();
+                server.index = index;
             }
         }
     }

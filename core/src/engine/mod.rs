@@ -62,8 +62,9 @@ use crate::session::ServerSession;
 use crate::shared::Arc;
 use crate::time::earliest;
 use crate::wire::{OwnedMessage, Request};
-use crate::{Duration, HelloReply, Instant, ServerAddress};
+use crate::{Duration, HelloReader, Instant, ServerAddress};
 use alloc::borrow::Cow;
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use attempt::{Flight, Told};
@@ -156,6 +157,8 @@ pub struct Engine {
 #[derive(Debug)]
 struct Link {
     connection: Connection,
+    /// Reads what a monitoring connection receives.
+    hellos: Box<HelloReader>,
     /// The operation whose reply is owed, and the request's number.
     operation: Option<(OperationId, i32)>,
     /// It is of no more use.
@@ -364,7 +367,10 @@ impl Engine {
             }
         };
         let machine = Connection::new(now, handshake, timeout, self.socket_timeout);
-        self.links.insert(connection, Link { connection: machine, operation: None, failed: false });
+        self.links.insert(
+            connection,
+            Link { connection: machine, hellos: Box::default(), operation: None, failed: false },
+        );
         self.queue.push_back(Told::Open { connection, address });
     }
 
@@ -380,8 +386,8 @@ impl Engine {
                     self.driver.handle_established(now, id, &hello, round_trip);
                 }
                 Some(ConnectionOutput::Reply(message)) if link.operation.is_none() => {
-                    match HelloReply::parse(message.body) {
-                        Ok(hello) => self.driver.handle_reply(now, id, &hello, message.more_to_come()),
+                    match link.hellos.read(message.body) {
+                        Ok(hello) => self.driver.handle_reply(now, id, hello, message.more_to_come()),
                         Err(error) => self.driver.handle_failed(now, id, error),
                     }
                 }

@@ -20,13 +20,14 @@ const MAX_WORDS: usize = 4096;
 /// One field: its name for the error, its value.
 #[derive(Clone, Copy)]
 pub(super) struct Field<'a> {
-    pub(super) name: &'a str,
+    pub(super) name: &'a [u8],
     pub(super) value: Value<'a>,
 }
 
 impl<'a> Field<'a> {
     fn wrong(&self, what: impl Display) -> Error {
-        Error::invalid_response(alloc::format!("hello: field {:?} {what}", self.name))
+        let name = String::from_utf8_lossy(self.name);
+        Error::invalid_response(alloc::format!("hello: field {name:?} {what}"))
     }
 
     fn expect<T>(&self, value: Option<T>, what: &str) -> Result<T, Error> {
@@ -72,17 +73,18 @@ impl<'a> Field<'a> {
         self.expect(self.value.as_object_id(), "ObjectId")
     }
 
-    fn document(&self) -> Result<RawDoc<'a>, Error> {
+    fn nested(&self) -> Result<RawDoc<'a>, Error> {
         self.expect(self.value.as_document(), "document")
     }
 
-    /// The bytes of a document of at most `limit` bytes.
-    pub(super) fn document_bytes(&self, limit: usize) -> Result<Vec<u8>, Error> {
-        let bytes = self.document()?.as_bytes();
-        if bytes.len() > limit {
-            return Err(self.wrong(format_args!("is {} bytes long, more than {limit}", bytes.len())));
+    /// A document of at most `limit` bytes.
+    pub(super) fn document(&self, limit: usize) -> Result<RawDoc<'a>, Error> {
+        let document = self.nested()?;
+        let length = document.as_bytes().len();
+        if length > limit {
+            return Err(self.wrong(format_args!("is {length} bytes long, more than {limit}")));
         }
-        Ok(bytes.to_vec())
+        Ok(document)
     }
 
     /// A server's address, its host folded to lower case ("Hostnames are normalized to lower-case").
@@ -93,8 +95,9 @@ impl<'a> Field<'a> {
     /// A list, each item read by `read`; at most `limit` of them.
     fn list<T>(&self, limit: usize, read: impl Fn(Field<'a>) -> Result<T, Error>) -> Result<Vec<T>, Error> {
         let array = self.expect(self.value.as_array(), "array")?;
-        let mut items = Vec::new();
-        for element in array.iter() {
+        // Room for all of them at once: an item takes eight bytes at the least.
+        let mut items = Vec::with_capacity((array.as_bytes().len() / 16).min(limit));
+        for element in array.fields() {
             let (_, value) = element.map_err(malformed)?;
             if items.len() == limit {
                 return Err(self.wrong(format_args!("has more than {limit} items")));
@@ -114,7 +117,7 @@ impl<'a> Field<'a> {
 
     pub(super) fn tags(&self) -> Result<BTreeMap<String, String>, Error> {
         let mut tags = BTreeMap::new();
-        for element in self.document()?.iter() {
+        for element in self.nested()?.iter() {
             let (name, value) = element.map_err(malformed)?;
             if tags.len() == MAX_ITEMS {
                 return Err(self.wrong(format_args!("has more than {MAX_ITEMS} tags")));
@@ -127,13 +130,13 @@ impl<'a> Field<'a> {
     }
 
     pub(super) fn topology_version(&self) -> Result<TopologyVersion, Error> {
-        self.expect(TopologyVersion::from_raw(self.document()?), "topology version")
+        self.expect(TopologyVersion::from_raw(self.nested()?), "topology version")
     }
 
     /// `{lastWriteDate: date, opTime: {ts: timestamp, t: term}}`; old servers write `opTime` as a bare timestamp.
     pub(super) fn last_write(&self) -> Result<(Option<i64>, Option<Timestamp>), Error> {
         let (mut date, mut op_time) = (None, None);
-        for element in self.document()?.iter() {
+        for element in self.nested()?.iter() {
             match element.map_err(malformed)? {
                 ("lastWriteDate", Value::DateTime(millis)) => date = Some(millis),
                 ("lastWriteDate", Value::Null) => {}

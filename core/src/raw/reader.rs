@@ -105,14 +105,19 @@ impl<'a> RawDoc<'a> {
         Elements { doc: self.0, at: 4 }
     }
 
+    /// The same walk with the names as bytes: what is only compared need not be proven to be text first.
+    pub(crate) fn fields(self) -> Fields<'a> {
+        Fields(self.iter())
+    }
+
     /// The first element called `name`.
     ///
     /// # Errors
     /// When the bytes before it (or it) are malformed.
     pub fn get(self, name: &str) -> Result<Option<Value<'a>>, RawError> {
-        for element in self.iter() {
+        for element in self.fields() {
             let (key, value) = element?;
-            if key == name {
+            if key == name.as_bytes() {
                 return Ok(Some(value));
             }
         }
@@ -144,10 +149,21 @@ pub struct Elements<'a> {
     at: usize,
 }
 
-impl<'a> Iterator for Elements<'a> {
-    type Item = Result<(&'a str, Value<'a>), RawError>;
+impl<'a> Elements<'a> {
+    /// Where the next element begins, in bytes from the start of the document.
+    pub(crate) const fn offset(&self) -> usize {
+        self.at
+    }
 
-    fn next(&mut self) -> Option<Self::Item> {
+    /// Goes on at `offset`, where an element must begin; nonsense is read as an element otherwise, or as an error.
+    pub(crate) fn seek(&mut self, offset: usize) {
+        self.at = offset;
+    }
+}
+
+impl<'a> Elements<'a> {
+    /// The next element, its name not checked for UTF-8.
+    pub(crate) fn advance(&mut self) -> Option<Result<(&'a [u8], Value<'a>), RawError>> {
         // The last byte is the terminator, checked when the `RawDoc` was made.
         let end = self.doc.len() - 1;
         if self.at >= end {
@@ -163,6 +179,36 @@ impl<'a> Iterator for Elements<'a> {
                 Some(Err(error))
             }
         }
+    }
+}
+
+impl<'a> Iterator for Elements<'a> {
+    type Item = Result<(&'a str, Value<'a>), RawError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let start = self.at;
+        match self.advance()? {
+            Err(error) => Some(Err(error)),
+            Ok((name, value)) => match core::str::from_utf8(name) {
+                Ok(name) => Some(Ok((name, value))),
+                Err(_) => {
+                    self.at = self.doc.len();
+                    Some(Err(bad(start + 1, RawErrorKind::Utf8)))
+                }
+            },
+        }
+    }
+}
+
+/// A walk over a document's elements, as `(name, value)` with the name as bytes.
+#[derive(Clone, Debug)]
+pub(crate) struct Fields<'a>(Elements<'a>);
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = Result<(&'a [u8], Value<'a>), RawError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.advance()
     }
 }
 
@@ -266,11 +312,11 @@ fn take<const N: usize>(bytes: &[u8], at: usize) -> Result<[u8; N], RawError> {
     bytes.get(at..).and_then(|rest| rest.first_chunk::<N>()).copied().ok_or(bad(at, RawErrorKind::Length))
 }
 
-fn read_cstr(bytes: &[u8], at: usize) -> Result<(&str, usize), RawError> {
+/// Bytes up to a zero, which text they are not being checked.
+fn read_cstr(bytes: &[u8], at: usize) -> Result<(&[u8], usize), RawError> {
     let rest = bytes.get(at..).ok_or(bad(at, RawErrorKind::Length))?;
     let length = rest.iter().position(|b| *b == 0).ok_or(bad(at, RawErrorKind::Terminator))?;
-    let text = core::str::from_utf8(&rest[..length]).map_err(|_| bad(at, RawErrorKind::Utf8))?;
-    Ok((text, at + length + 1))
+    Ok((&rest[..length], at + length + 1))
 }
 
 fn read_str(bytes: &[u8], at: usize) -> Result<(&str, usize), RawError> {
@@ -296,7 +342,7 @@ fn skip(bytes: &[u8], at: usize, count: usize) -> Result<usize, RawError> {
 }
 
 /// Reads the element at `at`: its name, its value, and where the next one starts.
-fn read_element(bytes: &[u8], at: usize) -> Result<(&str, Value<'_>, usize), RawError> {
+fn read_element(bytes: &[u8], at: usize) -> Result<(&[u8], Value<'_>, usize), RawError> {
     let tag = bytes[at];
     let (name, at) = read_cstr(bytes, at + 1)?;
     let (value, next) = match tag {

@@ -81,8 +81,8 @@ impl<'a> ClusterTimeRef<'a> {
         }
         let mut time = None;
         // To the end, as all of it will be sent on.
-        for element in document.iter() {
-            if let ("clusterTime", Value::Timestamp(found)) = element.ok()? {
+        for element in document.fields() {
+            if let (b"clusterTime", Value::Timestamp(found)) = element.ok()? {
                 time = Some(found);
             }
         }
@@ -101,10 +101,10 @@ impl<'a> ReplySummary<'a> {
         let mut summary = ReplySummary::default();
         let mut ok = None;
         let mut legacy_error = None;
-        for element in reply.iter() {
+        for element in reply.fields() {
             match element? {
-                ("ok", value) => ok = Some(truth(value).ok_or(field("ok"))?),
-                ("$err", value) => legacy_error = value.as_str(),
+                (b"ok", value) => ok = Some(truth(value).ok_or(field("ok"))?),
+                (b"$err", value) => legacy_error = value.as_str(),
                 (name, value) => summary.take(name, value)?,
             }
         }
@@ -118,26 +118,26 @@ impl<'a> ReplySummary<'a> {
         Ok(summary)
     }
 
-    fn take(&mut self, name: &str, value: Value<'a>) -> Result<(), RawError> {
+    fn take(&mut self, name: &[u8], value: Value<'a>) -> Result<(), RawError> {
         match name {
-            "cursor" => self.cursor = value.as_document(),
-            "n" => self.n = value.as_i64(),
-            "nModified" => self.n_modified = value.as_i64(),
-            "upserted" => self.upserted = value.as_array(),
-            "value" => self.value = Some(value),
-            "$clusterTime" => self.cluster_time = value.as_document().and_then(ClusterTimeRef::from_raw),
-            "operationTime" => self.operation_time = value.as_timestamp(),
-            "topologyVersion" => self.topology_version = value.as_document(),
-            "recoveryToken" => self.recovery_token = value.as_document(),
-            "code" => self.code = value.as_i32(),
-            "codeName" => self.code_name = value.as_str(),
-            "errmsg" => self.message = value.as_str(),
-            "errorLabels" => self.error_labels = value.as_array(),
-            "writeErrors" => {
+            b"cursor" => self.cursor = value.as_document(),
+            b"n" => self.n = value.as_i64(),
+            b"nModified" => self.n_modified = value.as_i64(),
+            b"upserted" => self.upserted = value.as_array(),
+            b"value" => self.value = Some(value),
+            b"$clusterTime" => self.cluster_time = value.as_document().and_then(ClusterTimeRef::from_raw),
+            b"operationTime" => self.operation_time = value.as_timestamp(),
+            b"topologyVersion" => self.topology_version = value.as_document(),
+            b"recoveryToken" => self.recovery_token = value.as_document(),
+            b"code" => self.code = value.as_i32(),
+            b"codeName" => self.code_name = value.as_str(),
+            b"errmsg" => self.message = value.as_str(),
+            b"errorLabels" => self.error_labels = value.as_array(),
+            b"writeErrors" => {
                 let errors = value.as_array().ok_or(field("writeErrors"))?;
                 self.write_errors = (!errors.is_empty()).then_some(errors);
             }
-            "writeConcernError" => {
+            b"writeConcernError" => {
                 self.write_concern_error = Some(value.as_document().ok_or(field("writeConcernError"))?);
             }
             _ => {}

@@ -6,7 +6,6 @@ use crate::shared::Arc;
 use crate::{Duration, Instant, ServerAddress};
 use alloc::collections::BTreeMap;
 use alloc::string::String;
-use alloc::vec::Vec;
 use core::fmt;
 
 /// What one server is (SDAM specification, "ServerType").
@@ -161,23 +160,23 @@ pub struct ServerDescription {
     /// Highest wire protocol version it speaks.
     pub max_wire_version: i32,
     /// How it calls itself.
-    pub me: Option<ServerAddress>,
+    pub me: Option<Arc<ServerAddress>>,
     /// Members it knows that are not passive or arbiters.
-    pub hosts: Vec<ServerAddress>,
+    pub hosts: Arc<[ServerAddress]>,
     /// Members of priority 0.
-    pub passives: Vec<ServerAddress>,
+    pub passives: Arc<[ServerAddress]>,
     /// Arbiters.
-    pub arbiters: Vec<ServerAddress>,
+    pub arbiters: Arc<[ServerAddress]>,
     /// Replica set tags.
-    pub tags: BTreeMap<String, String>,
+    pub tags: Arc<BTreeMap<String, String>>,
     /// Name of the replica set.
-    pub set_name: Option<String>,
+    pub set_name: Option<Arc<str>>,
     /// Version of the replica set's configuration.
     pub set_version: Option<i64>,
     /// The election that made it primary.
     pub election_id: Option<[u8; 12]>,
     /// Whom it takes for the primary.
-    pub primary: Option<ServerAddress>,
+    pub primary: Option<Arc<ServerAddress>>,
     /// When it was last checked.
     pub last_update: Option<Instant>,
     /// How long it keeps idle sessions, in minutes.
@@ -208,10 +207,10 @@ impl ServerDescription {
             min_wire_version: 0,
             max_wire_version: 0,
             me: None,
-            hosts: Vec::new(),
-            passives: Vec::new(),
-            arbiters: Vec::new(),
-            tags: BTreeMap::new(),
+            hosts: Arc::default(),
+            passives: Arc::default(),
+            arbiters: Arc::default(),
+            tags: Arc::default(),
             set_name: None,
             set_version: None,
             election_id: None,
@@ -240,7 +239,7 @@ pub struct TopologyDescription {
     /// What it is.
     pub topology_type: TopologyType,
     /// The replica set's name, once known or asked for.
-    pub set_name: Option<String>,
+    pub set_name: Option<Arc<str>>,
     /// The largest setVersion a primary has reported.
     pub max_set_version: Option<i64>,
     /// The largest electionId a primary has reported.

@@ -85,7 +85,7 @@ impl TopologyDescription {
             .collect();
         TopologyDescription {
             topology_type: options.initial_type(),
-            set_name: options.replica_set.clone(),
+            set_name: options.replica_set.as_deref().map(Into::into),
             servers,
             ..Self::empty(options.heartbeat_frequency)
         }

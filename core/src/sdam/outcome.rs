@@ -5,6 +5,7 @@
 use super::{ServerDescription, TopologyDescription, TopologyVersion};
 use crate::error::Error;
 use crate::hello_reply::HelloReply;
+use crate::shared::Arc;
 use crate::{Duration, Instant, ServerAddress};
 use alloc::vec::Vec;
 
@@ -30,10 +31,6 @@ impl ServerDescription {
         description.min_wire_version = hello.min_wire_version;
         description.max_wire_version = hello.max_wire_version;
         description.me.clone_from(&hello.me);
-        description.hosts.clone_from(&hello.hosts);
-        description.passives.clone_from(&hello.passives);
-        description.arbiters.clone_from(&hello.arbiters);
-        description.tags.clone_from(&hello.tags);
         description.set_name.clone_from(&hello.set_name);
         description.set_version = hello.set_version;
         description.election_id = hello.election_id;
@@ -57,7 +54,8 @@ impl ServerDescription {
         ServerDescription { error: Some(error), topology_version, ..Self::unknown(address) }
     }
 
-    /// Takes over what may change without the server counting as changed: times, sizes, the last write.
+    /// Takes over what may change without the server counting as changed: times, sizes, the last write. With them the
+    /// lists, which are equal or new: the next comparison finds the same objects.
     pub(super) fn refresh(
         &mut self,
         hello: &HelloReply,
@@ -65,6 +63,10 @@ impl ServerDescription {
         min_round_trip_time: Option<Duration>,
         now: Instant,
     ) {
+        adopt(&mut self.hosts, &hello.hosts);
+        adopt(&mut self.passives, &hello.passives);
+        adopt(&mut self.arbiters, &hello.arbiters);
+        adopt(&mut self.tags, &hello.tags);
         self.round_trip_time = round_trip_time;
         self.min_round_trip_time = min_round_trip_time;
         self.last_update = Some(now);
@@ -109,7 +111,7 @@ impl ServerDescription {
             && same_members(&self.hosts, &hello.hosts)
             && same_members(&self.passives, &hello.passives)
             && same_members(&self.arbiters, &hello.arbiters)
-            && self.tags == hello.tags
+            && (Arc::ptr_eq(&self.tags, &hello.tags) || self.tags == hello.tags)
             && self.set_name == hello.set_name
             && self.set_version == hello.set_version
             && self.election_id == hello.election_id
@@ -121,7 +123,7 @@ impl ServerDescription {
 
     /// Every member it names: hosts, passives and arbiters.
     pub fn members(&self) -> impl Iterator<Item = &ServerAddress> {
-        self.hosts.iter().chain(&self.passives).chain(&self.arbiters)
+        self.hosts.iter().chain(&*self.passives).chain(&*self.arbiters)
     }
 }
 
@@ -141,13 +143,21 @@ impl TopologyDescription {
                 .servers
                 .values()
                 .zip(other.servers.values())
-                .all(|(a, b)| crate::shared::Arc::ptr_eq(a, b) || a.is_equal_to(b))
+                .all(|(a, b)| Arc::ptr_eq(a, b) || a.is_equal_to(b))
     }
 }
 
-/// Whether two lists are the same set. Servers keep their order, so the sorted comparison is the rare case.
-fn same_members(a: &[ServerAddress], b: &[ServerAddress]) -> bool {
-    if a.len() != b.len() || a == b {
+/// Shares `new`. Looking first is cheaper than counting owners for nothing.
+fn adopt<T: ?Sized>(held: &mut Arc<T>, new: &Arc<T>) {
+    if !Arc::ptr_eq(held, new) {
+        *held = Arc::clone(new);
+    }
+}
+
+/// Whether two lists are the same set. Nearly always they are the same object ([`crate::HelloReader`]); servers keep
+/// their order, so the sorted comparison is the rare case.
+fn same_members(a: &Arc<[ServerAddress]>, b: &Arc<[ServerAddress]>) -> bool {
+    if a.len() != b.len() || Arc::ptr_eq(a, b) || a == b {
         return a.len() == b.len();
     }
     let mut a: Vec<_> = a.iter().collect();

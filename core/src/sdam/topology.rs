@@ -158,7 +158,10 @@ impl Topology {
     /// A check was answered. `average` is the moving average of the round trip, `shortest` its recent minimum.
     ///
     /// A reply that says what is known already costs a comparison and publishes nothing; only times and round trips
-    /// are taken over. A reply with `ok: 0` is a failed check.
+    /// are taken over, and the answer is the description with them, for whoever keeps a copy ([`Snapshot::update_server`]).
+    /// Everything else comes by outputs. A reply with `ok: 0` is a failed check.
+    ///
+    /// [`Snapshot::update_server`]: crate::selection::Snapshot::update_server
     pub fn handle_hello(
         &mut self,
         now: Instant,
@@ -166,15 +169,16 @@ impl Topology {
         hello: &HelloReply,
         average: Option<Duration>,
         shortest: Option<Duration>,
-    ) {
+    ) -> Option<Arc<ServerDescription>> {
         if let Some(error) = hello.error() {
-            return self.handle_check_failed(now, address, error);
+            self.handle_check_failed(now, address, error);
+            return None;
         }
-        if !self.is_monitored(address) || self.handle_unchanged_hello(now, address, hello, average, shortest)
-        {
-            return;
+        let unchanged = self.handle_unchanged_hello(now, address, hello, average, shortest);
+        if unchanged.is_none() && self.is_monitored(address) {
+            self.apply(ServerDescription::from_hello(address.clone(), hello, average, shortest, now));
         }
-        self.apply(ServerDescription::from_hello(address.clone(), hello, average, shortest, now));
+        unchanged
     }
 
     /// The common case of [`Topology::handle_hello`]. Besides the server's word being the same, the table must have left
@@ -187,14 +191,19 @@ impl Topology {
         hello: &HelloReply,
         average: Option<Duration>,
         shortest: Option<Duration>,
-    ) -> bool {
-        let same = self.members.is_settled(address)
-            && self.description.server(address).is_some_and(|held| held.says_the_same_as(hello));
-        if same {
-            self.refresh(address, |server| server.refresh(hello, average, shortest, now));
+    ) -> Option<Arc<ServerDescription>> {
+        let pool_ready = self.members.settled(address)?;
+        let held = Arc::make_mut(&mut self.description).servers.get_mut(address)?;
+        if !held.says_the_same_as(hello) {
+            return None;
+        }
+        Arc::make_mut(held).refresh(hello, average, shortest, now);
+        let refreshed = Arc::clone(held);
+        self.revision = self.revision.wrapping_add(1);
+        if !pool_ready {
             self.make_pool_ready(address);
         }
-        same
+        Some(refreshed)
     }
 
     /// A check failed: connecting, sending, waiting or reading, or the server answered with an error ("Network or
@@ -239,21 +248,24 @@ impl Topology {
         self.clear_pool(address, None, true, cause);
     }
 
-    /// The round trip was measured anew, between checks. Ignored while the server is Unknown ("roundTripTime").
+    /// The round trip was measured anew, between checks. Ignored while the server is Unknown ("roundTripTime"). The answer
+    /// is the description with it, as for [`Topology::handle_hello`].
     pub fn handle_rtt(
         &mut self,
         _now: Instant,
         address: &ServerAddress,
         average: Option<Duration>,
         shortest: Option<Duration>,
-    ) {
+    ) -> Option<Arc<ServerDescription>> {
         let known = self.description.server(address).is_some_and(|server| server.server_type.is_available());
-        if known && self.is_monitored(address) {
-            self.refresh(address, |server| {
-                server.round_trip_time = average;
-                server.min_round_trip_time = shortest;
-            });
+        if !known || !self.is_monitored(address) {
+            return None;
         }
+        let held = Arc::make_mut(&mut self.description).servers.get_mut(address)?;
+        let server = Arc::make_mut(held);
+        (server.round_trip_time, server.min_round_trip_time) = (average, shortest);
+        self.revision = self.revision.wrapping_add(1);
+        Some(Arc::clone(held))
     }
 
     /// The SRV record was looked up again ("Polling SRV Records for mongos Discovery"). See [`updated_from_srv`].
@@ -347,14 +359,6 @@ impl Topology {
             self.outputs.push_back(TopologyOutput::Changed);
         }
         differs
-    }
-
-    /// Changes what may change of a server without anybody being told.
-    fn refresh(&mut self, address: &ServerAddress, change: impl FnOnce(&mut ServerDescription)) {
-        if let Some(server) = Arc::make_mut(&mut self.description).servers.get_mut(address) {
-            change(Arc::make_mut(server));
-            self.revision = self.revision.wrapping_add(1);
-        }
     }
 
     /// "Connection Pool Management": after a successful check of a data-bearing server, or of the one server that is

@@ -16,7 +16,7 @@ use super::{ServerDescription, ServerType, TopologyDescription, TopologyOptions,
 use crate::error::Error;
 use crate::shared::Arc;
 use crate::{ErrorKind, ServerAddress};
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 /// Most servers a topology may grow to. Without a primary, members only ever add servers, and a member that means
@@ -275,8 +275,10 @@ impl Step {
             }
             Some(name) if Some(name) == server.set_name.as_ref() => true,
             Some(name) => {
-                let reason =
-                    RemovalReason::WrongSetName { expected: name.clone(), found: server.set_name.clone() };
+                let reason = RemovalReason::WrongSetName {
+                    expected: name.to_string(),
+                    found: server.set_name.as_deref().map(Into::into),
+                };
                 self.remove(&server.address, reason);
                 false
             }
@@ -286,7 +288,7 @@ impl Step {
     /// Removes a member that the configuration calls by another name than the one it was reached by ("Using me field to
     /// detect seed list members that do not match host names in the replica set configuration").
     fn has_own_address(&mut self, server: &ServerDescription) {
-        if let Some(me) = server.me.as_ref().filter(|me| **me != server.address) {
+        if let Some(me) = server.me.as_deref().filter(|me| **me != server.address) {
             self.remove(&server.address, RemovalReason::WrongMe { me: me.clone() });
         }
     }

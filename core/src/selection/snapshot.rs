@@ -86,10 +86,18 @@ impl Snapshot {
     /// stayed. Indices stay valid. Answers whether the server is known; if not, nothing has changed and
     /// [`Snapshot::publish`] is due.
     pub fn update_server(&mut self, server: Arc<ServerDescription>) -> bool {
-        let Some(index) = self.position(&server.address) else { return false };
+        self.index_of(&server.address).is_some_and(|index| self.update_at(index, server))
+    }
+
+    /// As [`Snapshot::update_server`], where the index is known. The answer is false too if another server has it.
+    pub fn update_at(&mut self, index: u32, server: Arc<ServerDescription>) -> bool {
+        let index = index as usize;
         let (Some(slot), Some(row)) = (self.servers.get_mut(index), self.rows.get_mut(index)) else {
             return false;
         };
+        if slot.address != server.address {
+            return false;
+        }
         *row = Row::of(&server);
         *slot = server;
         self.revision = self.revision.saturating_add(1);

@@ -1,7 +1,7 @@
 //! One `mongod` that is member of no set.
 
 use crate::admin::{Admin, AdminError};
-use crate::fixtures::{self, DEFAULT_VERSION};
+use crate::fixtures::{self, default_version};
 use crate::scratch::Scratch;
 use crate::server::Server;
 use bson::Document;
@@ -20,7 +20,7 @@ impl Standalone {
     /// # Errors
     /// When no server can be had or it does not start; the text says why.
     pub fn start() -> Result<Self, String> {
-        Self::start_with(DEFAULT_VERSION, &[])
+        Self::start_with(&default_version(), &[])
     }
 
     /// Starts one of a version of [`fixtures::VERSIONS`], with more arguments for `mongod`.

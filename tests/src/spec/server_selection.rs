@@ -111,7 +111,7 @@ impl Server {
         let mut server = ServerDescription::unknown(address);
         server.server_type = server_type(&self.kind)?;
         server.round_trip_time = self.avg_rtt_ms.map(Duration::from_millis);
-        server.tags = self.tags.clone();
+        server.tags = self.tags.clone().into();
         server.last_update = match self.last_update_time {
             Some(millis) => Some(Instant::from_nanos(millis.checked_mul(1_000_000).ok_or("lastUpdateTime")?)),
             None => None,

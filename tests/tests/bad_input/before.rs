@@ -219,8 +219,8 @@ fn fields() -> Vec<Harm> {
         hosts("hosts_of_no_form", Some("hosts"), vec!["a:b".into(), "".into()]),
         hosts("hosts_100_000", Some(""), body::many_hosts(100_000)),
         hosts("hosts_100_000_short", Some("hosts"), vec!["h:1".into(); 100_000]),
-        hosts("hosts_257", Some("hosts"), (1..=257).map(|port| format!("127.0.0.1:{port}")).collect()),
-        hosts("hosts_250", None, (1..=250).map(|port| format!("127.0.0.1:{port}")).collect()),
+        hosts("hosts_1001", Some("hosts"), (1..=1001).map(|port| format!("127.0.0.1:{port}")).collect()),
+        hosts("hosts_1000", None, (1..=1000).map(|port| format!("127.0.0.1:{port}")).collect()),
     ]
 }
 

@@ -95,7 +95,9 @@ impl Members {
         }
     }
 
-    pub(super) fn is_settled(&self, address: &ServerAddress) -> bool {
-        self.by_address.get(address).is_some_and(|member| member.settled == Some(self.epoch))
+    /// Whether a settled server's pool is ready; `None` while the server's word has still to be acted upon.
+    pub(super) fn settled(&self, address: &ServerAddress) -> Option<bool> {
+        let member = self.by_address.get(address)?;
+        (member.settled == Some(self.epoch)).then_some(member.pool_ready)
     }
 }

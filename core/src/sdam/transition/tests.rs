@@ -1,6 +1,5 @@
 use super::*;
 use alloc::string::ToString;
-use alloc::vec;
 
 fn address(name: &str) -> ServerAddress {
     ServerAddress::parse(name).unwrap()
@@ -15,7 +14,7 @@ fn server(name: &str, server_type: ServerType) -> ServerDescription {
         ServerType::RsPrimary | ServerType::RsSecondary | ServerType::RsArbiter | ServerType::RsOther
     ) {
         server.set_name = Some("rs".into());
-        server.hosts = vec![address("a"), address("b")];
+        server.hosts = [address("a"), address("b")].into();
     }
     server
 }
@@ -95,7 +94,7 @@ fn a_newer_primary_displaces_the_older_one() {
 fn a_displaced_primary_that_is_no_member_any_more_is_only_removed() {
     let old = topology(TopologyType::ReplicaSetWithPrimary);
     let mut newer = server("a", ServerType::RsPrimary);
-    newer.hosts = vec![address("a")];
+    newer.hosts = [address("a")].into();
     let transition = updated_topology(&old, newer, &options(&["a", "b"]));
     assert!(transition.stale_primaries.is_empty());
     let reason = RemovalReason::NotAMember { primary: address("a") };
@@ -163,7 +162,7 @@ fn older_topology_versions_are_ignored_and_unknown_addresses_too() {
 fn members_by_another_name_or_of_another_set_are_removed() {
     for before in [TopologyType::ReplicaSetNoPrimary, TopologyType::ReplicaSetWithPrimary] {
         let mut renamed = server("a", ServerType::RsSecondary);
-        renamed.me = Some(address("c"));
+        renamed.me = Some(address("c").into());
         let transition = updated_topology(&topology(before), renamed, &options(&["a", "b"]));
         assert_eq!(transition.removed, [(address("a"), RemovalReason::WrongMe { me: address("c") })]);
         let mut stranger = server("a", ServerType::RsSecondary);

@@ -2,7 +2,7 @@
 
 use super::{Member, MemberSpec, ReplicaSet};
 use crate::admin::{Admin, AdminError};
-use crate::fixtures::{self, DEFAULT_VERSION};
+use crate::fixtures::{self, default_version};
 use crate::proxy::{Pids, Proxy, origin_by_pid};
 use crate::scratch::Scratch;
 use crate::server::Server;
@@ -30,7 +30,7 @@ impl Default for ReplicaSetBuilder {
         ReplicaSetBuilder {
             name: "rs".into(),
             members: Vec::new(),
-            version: DEFAULT_VERSION.into(),
+            version: default_version(),
             settings: Document::new(),
             extra_args: Vec::new(),
             proxied: false,
