@@ -165,10 +165,9 @@ impl Mongod {
 
     fn describe(&mut self, now: Instant, op: &Op) -> Result<Document, Failure> {
         if let Some(until) = self.member.as_ref().and_then(crate::repl::Member::quiesce_until) {
-            let mut failure = Failure::new(91, "The server is in quiesce mode and will shut down");
+            let failure = Failure::new(91, "The server is in quiesce mode and will shut down");
             let left = i64::try_from((until - now).as_millis()).unwrap_or(i64::MAX);
-            failure.extra = doc! { "remainingQuiesceTimeMillis": left };
-            return Err(failure);
+            return Err(failure.with("remainingQuiesceTimeMillis", left));
         }
         let arguments = HelloArguments::read(&op.body)?;
         self.greet(op, &arguments)?;

@@ -3,12 +3,9 @@
 use super::op::Stage;
 use super::{Message, Mongod, answer};
 use crate::node::{ConnId, NodeOutput};
-use crate::oplog::{Change, OplogEntry};
 use crate::repl::{MemberState, Output, Snapshot};
-use crate::store::{ReadAt, Store};
-use bson::Document;
+use crate::store::Store;
 use quorate_core::Instant;
-use std::sync::Arc;
 
 impl Mongod {
     /// Does everything replication wants done so far.
@@ -86,14 +83,7 @@ impl Mongod {
 
     /// All data as entries that build it: what a member that is too far behind gets.
     fn snapshot(&self) -> Snapshot {
-        let at = self.store.last_applied();
-        let mut changes = Vec::new();
-        for ns in self.store.namespaces(ReadAt::Latest) {
-            changes.push(Change::Create { ns: ns.clone(), options: Document::new() });
-            let documents = self.store.documents(&ns, ReadAt::Latest);
-            changes.extend(documents.into_iter().map(|document| Change::Put { ns: ns.clone(), document }));
-        }
-        Snapshot { at, entries: vec![Arc::new(OplogEntry { optime: at, changes, statement: None })] }
+        Snapshot { at: self.store.last_applied(), entries: self.store.rebuild() }
     }
 
     fn load(&mut self, now: Instant, snapshot: &Snapshot) {

@@ -130,9 +130,9 @@ impl Mongod {
             return self.answer(now, id, op, reply);
         }
         let optime = member.next_optime(now);
-        let entry = OplogEntry { optime, changes: vec![Change::Noop], statement: None };
+        let entry = Arc::new(OplogEntry { optime, changes: vec![Change::Noop], statement: None });
         self.store.apply(&entry);
-        member.append(now, vec![Arc::new(entry)]);
+        member.append(now, vec![entry]);
         self.drain_member(now);
         op.stage = Stage::Confirming(reply);
         self.keep(id, op);

@@ -1,5 +1,6 @@
 //! What a command brings to the store, and what comes of it.
 
+use super::command::Progress;
 use super::failure::Failure;
 use crate::oplog::{Namespace, SharedEntry};
 use bson::Document;
@@ -144,4 +145,5 @@ pub enum WaitFor {
 #[derive(Debug)]
 pub struct Parked {
     pub(super) body: Document,
+    pub(super) progress: Option<Progress>,
 }

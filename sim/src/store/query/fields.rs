@@ -1,0 +1,146 @@
+//! What a filter says a document must have: the `_id`s it can have, and the fields an upsert starts with.
+
+use super::{Filter, Order, Test};
+use crate::store::failure::{Failure, Result};
+use crate::store::value::Key;
+use bson::Bson;
+use std::ops::Bound;
+
+/// Which `_id`s a document can have that passes a filter: where to look for it.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Ids<'f> {
+    /// These, in order.
+    These(Vec<&'f Bson>),
+    /// Those in a range.
+    Between(Bound<&'f Bson>, Bound<&'f Bson>),
+    /// Any.
+    All,
+}
+
+impl Filter {
+    /// Where to look for documents that pass.
+    pub(crate) fn ids(&self) -> Ids<'_> {
+        match self {
+            Filter::And(all) => {
+                let (mut low, mut high) = (Bound::Unbounded, Bound::Unbounded);
+                for part in all {
+                    match part.ids() {
+                        Ids::These(ids) => return Ids::These(ids),
+                        Ids::Between(l, h) => {
+                            if l != Bound::Unbounded {
+                                low = l;
+                            }
+                            if h != Bound::Unbounded {
+                                high = h;
+                            }
+                        }
+                        Ids::All => {}
+                    }
+                }
+                if (low, high) == (Bound::Unbounded, Bound::Unbounded) {
+                    Ids::All
+                } else {
+                    Ids::Between(low, high)
+                }
+            }
+            Filter::Field(path, test) if path.full == "_id" => test.ids(),
+            _ => Ids::All,
+        }
+    }
+
+    /// The fields that equality in the filter gives a document that an upsert makes: path and value. The server's rules:
+    /// `$and` and an `$or` of one are looked into, a field may be named once, and not above or below another.
+    pub(crate) fn equalities(&self) -> Result<Vec<(&[String], &Bson)>> {
+        let mut found: Vec<(&str, &[String], &Bson)> = Vec::new();
+        self.collect_equalities(&mut found)?;
+        Ok(found.into_iter().map(|(_, parts, value)| (parts, value)).collect())
+    }
+
+    fn collect_equalities<'f>(&'f self, found: &mut Vec<(&'f str, &'f [String], &'f Bson)>) -> Result<()> {
+        match self {
+            Filter::And(all) => all.iter().try_for_each(|f| f.collect_equalities(found)),
+            Filter::Or(some) if some.len() == 1 => some.iter().try_for_each(|f| f.collect_equalities(found)),
+            Filter::Field(path, Test::Equal(value)) => add_equality(found, &path.full, &path.parts, value),
+            Filter::Field(path, Test::In(one_of)) => match one_of.values.as_slice() {
+                [only] if !one_of.null && one_of.patterns.is_empty() => {
+                    add_equality(found, &path.full, &path.parts, &only.0)
+                }
+                _ => Ok(()),
+            },
+            _ => Ok(()),
+        }
+    }
+}
+
+fn add_equality<'f>(
+    found: &mut Vec<(&'f str, &'f [String], &'f Bson)>,
+    full: &'f str,
+    parts: &'f [String],
+    value: &'f Bson,
+) -> Result<()> {
+    for (other, other_parts, _) in found.iter() {
+        if *other == full {
+            return Err(Failure::new(
+                54,
+                format!("cannot infer query fields to set, path '{full}' is matched twice"),
+            ));
+        }
+        if parts.starts_with(other_parts) || other_parts.starts_with(parts) {
+            return Err(Failure::new(
+                54,
+                format!("cannot infer query fields to set, both paths '{full}' and '{other}' are matched"),
+            ));
+        }
+    }
+    found.push((full, parts, value));
+    Ok(())
+}
+
+impl Test {
+    /// Regular expressions, arrays and null make an equality more than a look-up.
+    fn ids(&self) -> Ids<'_> {
+        match self {
+            Test::Equal(value) if exact(value) => Ids::These(vec![value]),
+            Test::In(one_of) if !one_of.null && one_of.patterns.is_empty() => {
+                let all_exact = one_of.values.iter().all(|Key(v)| exact(v));
+                if all_exact { Ids::These(one_of.values.iter().map(|Key(v)| v).collect()) } else { Ids::All }
+            }
+            Test::Order(order, limit) if exact(limit) && !matches!(limit, Bson::MinKey | Bson::MaxKey) => {
+                match order {
+                    Order::Less => Ids::Between(Bound::Unbounded, Bound::Excluded(limit)),
+                    Order::LessOrEqual => Ids::Between(Bound::Unbounded, Bound::Included(limit)),
+                    Order::Greater => Ids::Between(Bound::Excluded(limit), Bound::Unbounded),
+                    Order::GreaterOrEqual => Ids::Between(Bound::Included(limit), Bound::Unbounded),
+                }
+            }
+            _ => Ids::All,
+        }
+    }
+}
+
+fn exact(value: &Bson) -> bool {
+    !matches!(value, Bson::Null | Bson::Undefined | Bson::Array(_) | Bson::RegularExpression(_))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::query::parse;
+    use bson::{bson, doc};
+
+    #[test]
+    fn ids_are_found_at_the_top_and_in_and() {
+        let filter = parse(&doc! { "a": 1, "_id": 7 }).unwrap();
+        assert_eq!(filter.ids(), Ids::These(vec![&bson!(7)]));
+        let filter = parse(&doc! { "_id": { "$gt": 1, "$lte": 5 } }).unwrap();
+        assert_eq!(filter.ids(), Ids::Between(Bound::Excluded(&bson!(1)), Bound::Included(&bson!(5))));
+        let filter = parse(&doc! { "$or": [{ "_id": 1 }, { "a": 1 }] }).unwrap();
+        assert_eq!(filter.ids(), Ids::All);
+    }
+
+    #[test]
+    fn equalities_must_not_overlap() {
+        let filter = parse(&doc! { "a": 1, "a.b": 2 }).unwrap();
+        assert_eq!(filter.equalities().unwrap_err().code, 54);
+    }
+}
