@@ -53,6 +53,9 @@ impl Mongod {
         if let Err(failure) = self.check(now, &op) {
             return self.fail(now, id, op, &failure);
         }
+        if let Some(after) = op.generic.read.after {
+            self.write_up_to(now, after);
+        }
         match op.generic.read.after {
             Some(after) if self.readable_to(&op) < after => {
                 op.stage = Stage::ClusterTime;
@@ -65,13 +68,20 @@ impl Mongod {
     }
 
     fn check(&mut self, now: Instant, op: &Op) -> Result<(), Failure> {
-        self.check_session(op)?;
         if op.command.admin_only() && op.generic.db != "admin" {
             let text = format!("{} may only be run against the admin database.", op.command.name);
             return Err(Failure::new(13, text));
         }
+        self.check_session(op)?;
         self.hear_cluster_time(now, op)?;
         self.check_place(op)?;
+        if let Some(failure) = &op.generic.malformed {
+            return Err(failure.clone());
+        }
+        if op.command.ends_transactions() && !op.in_transaction() {
+            let text = format!("{} must be run within a transaction", op.command.name);
+            return Err(Failure::new(125, text));
+        }
         if op.deadline.is_some_and(|deadline| deadline <= now) {
             return Err(answer::timed_out());
         }
@@ -80,14 +90,9 @@ impl Mongod {
     }
 
     fn check_session(&self, op: &Op) -> Result<(), Failure> {
-        let Some(session) = op.generic.session else {
-            if op.command.ends_transactions() {
-                let text = format!("{} must be run within a transaction", op.command.name);
-                return Err(Failure::new(125, text));
-            }
+        let Some(session) = op.generic.session.filter(|session| session.txn_number.is_some()) else {
             return Ok(());
         };
-        let Some(_) = session.txn_number else { return Ok(()) };
         if session.transaction.is_some() && !op.command.in_transactions() {
             let text = match op.command.name {
                 "count" => {
@@ -100,9 +105,6 @@ impl Mongod {
             };
             return Err(Failure::new(263, text));
         }
-        if op.command.is_open() {
-            return Err(Failure::new(50889, "It is illegal to provide a txnNumber for this command"));
-        }
         if self.member.is_none() {
             let text = "Transaction numbers are only allowed on a replica set member or mongos";
             return Err(Failure::new(20, text));
@@ -114,9 +116,6 @@ impl Mongod {
                  autocommit:false was not provided, and {name} is not a retryable write command."
             );
             return Err(Failure::new(50768, text));
-        }
-        if session.transaction.is_some() && op.generic.write.is_some() && !op.command.ends_transactions() {
-            return Err(Failure::new(72, "writeConcern is not allowed within a multi-statement transaction"));
         }
         Ok(())
     }
@@ -154,6 +153,9 @@ impl Mongod {
 
     fn check_write_concern(&self, op: &Op) -> Result<(), Failure> {
         let Some(write) = &op.generic.write else { return Ok(()) };
+        if op.in_transaction() && !op.command.ends_transactions() {
+            return Err(Failure::new(72, "writeConcern is not allowed within a multi-statement transaction"));
+        }
         if !op.command.writes() {
             return Err(Failure::new(72, "Command does not support writeConcern"));
         }
@@ -246,7 +248,8 @@ impl Mongod {
         self.cluster_time = self.cluster_time.max(heard);
     }
 
-    pub(super) fn is_primary(&self) -> bool {
+    /// Whether it takes writes: the primary of its set, or alone.
+    pub fn is_primary(&self) -> bool {
         self.member.as_ref().is_none_or(|member| member.is_writable_primary())
     }
 }

@@ -14,6 +14,11 @@ pub(super) fn timed_out() -> Failure {
     Failure::new(50, "operation exceeded time limit")
 }
 
+/// The process ends.
+pub(super) fn shut_down() -> Failure {
+    Failure::new(11600, "interrupted at shutdown")
+}
+
 /// A change of the member's state took the operation down.
 pub(super) fn interrupted() -> Failure {
     Failure::new(11602, "operation was interrupted")
@@ -60,7 +65,7 @@ impl Mongod {
             Origin::Router { .. } => Answer::Routed(with_times(body, times)),
         };
         let delay = self.settings.reply_delay.draw(&mut self.rng);
-        if delay.is_zero() {
+        if delay.is_zero() || self.process.leaving {
             return self.deliver(id, op, answer);
         }
         op.stage = Stage::Answered(answer);

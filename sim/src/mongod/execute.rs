@@ -32,34 +32,9 @@ impl Mongod {
 
     /// The commands that are answered at once.
     fn own_command(&mut self, now: Instant, op: &Op) -> Result<Document, Failure> {
-        let (body, wall) = (&op.body, wall_millis(now));
+        let body = &op.body;
         match op.command.name {
             "ping" => info::unknown_argument("ping", body, &[]).map(|()| doc! {}),
-            "buildInfo" => Ok(info::build_info()),
-            "connectionStatus" => Ok(info::connection_status(body, self.users_of(op))),
-            "whatsmyuri" => Ok(doc! { "you": format!("10.0.0.1:{}", self.number_of(op)) }),
-            "getCmdLineOpts" => {
-                let set =
-                    self.member.as_ref().and_then(|member| member.config()).map(|config| config.name.clone());
-                Ok(info::command_line(&self.settings, set.as_deref()))
-            }
-            "getParameter" => info::get_parameter(body),
-            "serverStatus" => {
-                let uptime = wall - wall_millis(self.process.started);
-                let open = i32::try_from(self.conns.len()).unwrap_or(i32::MAX);
-                Ok(info::server_status(&self.settings, wall, uptime, open))
-            }
-            "hostInfo" => Ok(info::host_info(&self.settings, wall)),
-            "getLog" => Ok(doc! { "totalLinesWritten": 0, "log": [] }),
-            "listCommands" => Ok(doc! { "commands": {} }),
-            "features" => Ok(doc! { "js": { "utf8": true }, "oidMachine": 0 }),
-            "getnonce" => Ok(doc! { "nonce": format!("{:016x}", self.rng.next_u64()) }),
-            "lockInfo" => Ok(doc! { "lockInfo": [] }),
-            "getDefaultRWConcern" => Ok(self.default_concerns()),
-            "currentOp" => Ok(self.current_op()),
-            "killOp" => info::kill_op(body),
-            "fsync" => Ok(doc! { "numFiles": 1 }),
-            "getLastError" => Err(Failure::new(5_739_000, "getLastError command is not supported")),
             "configureFailPoint" => self.fail.configure(body),
             "endSessions" | "killSessions" => {
                 let sessions = info::sessions(op.command.name, body)?;
@@ -81,6 +56,38 @@ impl Mongod {
                 Ok(doc! {})
             }
             "authenticate" => Err(Failure::new(18, "Authentication failed.")),
+            "getnonce" => Ok(doc! { "nonce": format!("{:016x}", self.rng.next_u64()) }),
+            _ => self.own_state(now, op),
+        }
+    }
+
+    /// The commands that only tell something.
+    fn own_state(&self, now: Instant, op: &Op) -> Result<Document, Failure> {
+        let (body, wall) = (&op.body, wall_millis(now));
+        match op.command.name {
+            "buildInfo" => Ok(info::build_info()),
+            "connectionStatus" => Ok(info::connection_status(body, self.users_of(op))),
+            "whatsmyuri" => Ok(doc! { "you": format!("10.0.0.1:{}", self.number_of(op)) }),
+            "getCmdLineOpts" => {
+                let config = self.member.as_ref().and_then(|member| member.config());
+                Ok(info::command_line(&self.settings, config.map(|config| config.name.as_str())))
+            }
+            "getParameter" => info::get_parameter(body),
+            "serverStatus" => {
+                let uptime = wall - wall_millis(self.process.started);
+                let open = i32::try_from(self.conns.len()).unwrap_or(i32::MAX);
+                Ok(info::server_status(&self.settings, wall, uptime, open))
+            }
+            "hostInfo" => Ok(info::host_info(&self.settings, wall)),
+            "getLog" => Ok(doc! { "totalLinesWritten": 0, "log": [] }),
+            "listCommands" => Ok(doc! { "commands": {} }),
+            "features" => Ok(doc! { "js": { "utf8": true }, "oidMachine": 0 }),
+            "lockInfo" => Ok(doc! { "lockInfo": [] }),
+            "getDefaultRWConcern" => Ok(self.default_concerns()),
+            "currentOp" => Ok(self.current_op()),
+            "killOp" => info::kill_op(body),
+            "fsync" => Ok(doc! { "numFiles": 1 }),
+            "getLastError" => Err(Failure::new(5_739_000, "getLastError command is not supported")),
             name => Err(Failure::new(59, format!("no such command: '{name}'"))),
         }
     }

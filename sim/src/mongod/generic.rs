@@ -22,6 +22,8 @@ pub(crate) struct Generic {
     pub(crate) write: Option<WriteConcernArgument>,
     /// `$clusterTime.clusterTime`.
     pub(crate) cluster_time: Option<Timestamp>,
+    /// What is wrong with a concern: said only to those who may run the command here.
+    pub(crate) malformed: Option<Failure>,
 }
 
 /// `readConcern` as it came.
@@ -86,8 +88,14 @@ impl Generic {
                 "startTransaction" => found.start = Some(flag(value, "startTransaction")?),
                 "maxTimeMS" => generic.max_time = max_time(value)?,
                 "$readPreference" => generic.secondary_ok = secondary_ok(value)?,
-                "readConcern" => generic.read = read_concern(value)?,
-                "writeConcern" => generic.write = write_concern(value)?,
+                "readConcern" => match read_concern(value) {
+                    Ok(read) => generic.read = read,
+                    Err(failure) => generic.malformed = generic.malformed.or(Some(failure)),
+                },
+                "writeConcern" => match write_concern(value) {
+                    Ok(write) => generic.write = write,
+                    Err(failure) => generic.malformed = generic.malformed.or(Some(failure)),
+                },
                 "$clusterTime" => generic.cluster_time = cluster_time(value)?,
                 "apiVersion" => api_version(value)?,
                 _ => {}
@@ -430,17 +438,18 @@ mod tests {
 
     #[test]
     fn concerns() {
-        let write = |concern: Bson| read(doc! { "insert": "c", "writeConcern": concern });
-        let parsed = write(doc! { "w": 2, "j": true, "wtimeout": 5 }.into()).unwrap().write.unwrap();
+        let write = |concern: Bson| read(doc! { "insert": "c", "writeConcern": concern }).unwrap();
+        let parsed = write(doc! { "w": 2, "j": true, "wtimeout": 5 }.into()).write.unwrap();
         assert_eq!(parsed.concern.w, Some(Acknowledgment::Nodes(2)));
         let shown = doc! { "w": 2, "j": true, "wtimeout": 5, "provenance": "clientSupplied" };
         assert_eq!(parsed.shown(), shown);
-        assert_eq!(write(doc! {}.into()).unwrap().write, None);
-        assert_eq!(write(doc! { "w": 51 }.into()).unwrap_err().code, 9);
-        assert_eq!(write(doc! { "foo": 1 }.into()).unwrap_err().code, 40415);
-        assert_eq!(write(1.into()).unwrap_err().code, 14);
+        assert_eq!(write(doc! {}.into()).write, None);
+        let wrong = |generic: Generic| generic.malformed.unwrap().code;
+        assert_eq!(wrong(write(doc! { "w": 51 }.into())), 9);
+        assert_eq!(wrong(write(doc! { "foo": 1 }.into())), 40415);
+        assert_eq!(wrong(write(1.into())), 14);
 
-        let level = |concern: Bson| read(doc! { "find": "c", "readConcern": concern }).unwrap_err().code;
+        let level = |concern: Bson| wrong(read(doc! { "find": "c", "readConcern": concern }).unwrap());
         assert_eq!(level(doc! { "level": "bogus" }.into()), 9);
         assert_eq!(level(doc! { "level": 1 }.into()), 14);
         assert_eq!(level(doc! { "foo": 1 }.into()), 72);

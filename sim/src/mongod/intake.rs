@@ -102,6 +102,9 @@ impl Mongod {
             commands::find(name).filter(|c| self.settings.test_commands || c.name != "configureFailPoint");
         op.command = known.ok_or_else(|| Failure::new(59, format!("no such command: '{name}'")))?;
         self.check_log_in(op)?;
+        if op.command.is_open() && op.body.contains_key("txnNumber") && !op.body.contains_key("autocommit") {
+            return Err(Failure::new(50889, "It is illegal to provide a txnNumber for this command"));
+        }
         op.generic = Generic::read(&op.body)?;
         op.labelling = labelling(op);
         op.deadline = op.generic.max_time.map(|limit| now + limit);
@@ -124,13 +127,10 @@ impl Mongod {
         let Some(gone) = self.conns.remove(&conn) else { return false };
         if let Some(id) = gone.op
             && self.ops.get(&id).is_some_and(|op| !matches!(op.stage, Stage::Start | Stage::Blocked(_)))
+            && let Some(op) = self.take(id)
+            && matches!(op.stage, Stage::Replicating(_) | Stage::Confirming(_))
         {
-            if self
-                .take(id)
-                .is_some_and(|op| matches!(op.stage, Stage::Replicating(_) | Stage::Confirming(_)))
-            {
-                self.cancel_wait(id);
-            }
+            self.cancel_wait(id);
         }
         true
     }

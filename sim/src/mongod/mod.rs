@@ -30,6 +30,8 @@ pub(crate) mod info;
 mod intake;
 mod op;
 mod process;
+#[cfg(test)]
+pub(crate) mod raw_client;
 pub(crate) mod reply;
 pub(crate) mod request;
 pub(crate) mod scram;
@@ -126,6 +128,8 @@ struct Process {
     running: bool,
     /// Asked to end.
     ending: bool,
+    /// In the very act of ending: answers leave at once.
+    leaving: bool,
     next_op: OpId,
     next_connection: i32,
     next_request: i32,
@@ -173,6 +177,7 @@ impl Mongod {
                 started: Instant::ZERO,
                 running: false,
                 ending: false,
+                leaving: false,
                 next_op: 1,
                 next_connection: 1,
                 next_request: 1,

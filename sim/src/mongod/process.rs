@@ -20,7 +20,7 @@ impl Node for Mongod {
         self.process.version.counter = 0;
         self.process.started = now;
         self.process.running = true;
-        self.process.ending = false;
+        (self.process.ending, self.process.leaving) = (false, false);
         (self.process.next_op, self.process.next_connection, self.process.next_request) = (1, 1, 1);
         if let Some(member) = &mut self.member {
             member.handle_start(now);
@@ -174,16 +174,36 @@ impl Mongod {
         self.cluster_time = quorate_core::raw::Timestamp::default();
     }
 
+    /// What is still in progress is answered before its connection closes: with what it came to, or that the end came first.
+    fn end_operations(&mut self, now: Instant) {
+        self.process.leaving = true;
+        for id in self.ops.keys().copied().collect::<Vec<_>>() {
+            let Some(mut op) = self.take(id) else { continue };
+            match std::mem::replace(&mut op.stage, Stage::Start) {
+                Stage::Answered(answer) => self.deliver(id, op, answer),
+                Stage::Ending | Stage::Change => {}
+                Stage::Replicating(_) | Stage::Confirming(_) => {
+                    self.cancel_wait(id);
+                    self.fail(now, id, op, &super::answer::shut_down());
+                }
+                _ => self.fail(now, id, op, &super::answer::shut_down()),
+            }
+        }
+    }
+
     /// The process ends in an orderly way, with everything on disk.
     pub(super) fn exit(&mut self, now: Instant) {
+        self.end_operations(now);
         let applied = self.store.last_applied();
         if let Some(member) = &mut self.member {
             member.handle_exit(now);
         }
         let closing: Vec<ConnId> = self.conns.keys().copied().collect();
+        let last_words = std::mem::take(&mut self.out);
         self.lose_memory();
         self.store.crash(applied);
         self.alone.durable = applied;
+        self.out = last_words;
         self.out.extend(closing.into_iter().map(NodeOutput::Close));
         self.out.push_back(NodeOutput::Exit);
     }

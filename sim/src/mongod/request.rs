@@ -5,9 +5,7 @@ use bson::{Bson, Document};
 use quorate_core::raw::RawDoc;
 use quorate_core::wire::{self, Flags, HEADER_LENGTH, Header, WireError, op_code};
 
-/// What OP_QUERY was for before MongoDB 6.0, and OP_GET_MORE.
-const OP_GET_MORE: i32 = 2005;
-/// Where the server sends those who still use them.
+/// Where the server sends those who still use queries.
 const REMOVED: &str = "The client driver may require an upgrade. For more details see \
                        https://dochub.mongodb.org/core/legacy-opcode-removal";
 
@@ -50,7 +48,6 @@ pub(crate) fn read(frame: &[u8]) -> Result<Request, Refusal> {
     match header.op_code {
         op_code::OP_MSG => msg(header, frame),
         op_code::OP_QUERY => query(header, frame),
-        OP_GET_MORE => Err(removed(header, "OP_GET_MORE")),
         _ => Err(Refusal::Close),
     }
 }
@@ -97,7 +94,7 @@ fn malformed(reply_to: ReplyTo, error: WireError) -> Refusal {
 fn query(header: Header, frame: &[u8]) -> Result<Request, Refusal> {
     let query = wire::decode_op_query(frame).map_err(|_| Refusal::Close)?;
     let reply_to = ReplyTo { request_id: header.request_id, legacy: true, silent: false, exhaust: false };
-    let Some(db) = query.namespace.strip_suffix(".$cmd") else { return Err(removed(header, "OP_QUERY")) };
+    let Some(db) = query.namespace.strip_suffix(".$cmd") else { return Err(removed(header)) };
     let mut body = document(query.query, reply_to)?;
     // Old drivers wrap the command to send a read preference beside it.
     if let Ok(inner) = body.get_document("$query").or_else(|_| body.get_document("query")) {
@@ -115,8 +112,8 @@ fn query(header: Header, frame: &[u8]) -> Result<Request, Refusal> {
     Ok(Request { reply_to, body })
 }
 
-fn removed(header: Header, what: &str) -> Refusal {
-    let text = format!("{what} is no longer supported. {REMOVED}");
+fn removed(header: Header) -> Refusal {
+    let text = format!("OP_QUERY is no longer supported. {REMOVED}");
     Refusal::QueryFailure(header.request_id, bson::doc! { "$err": text, "code": 5_739_101, "ok": 0.0 })
 }
 
@@ -182,7 +179,6 @@ mod tests {
         };
         assert_eq!(refused(&other(op_code::OP_COMPRESSED)), 0);
         assert_eq!(refused(&other(2002)), 0);
-        assert_eq!(refused(&other(2005)), 5_739_101);
     }
 
     #[test]

@@ -123,6 +123,32 @@ impl Mongod {
         self.fail(now, id, op, &answer::timed_out());
     }
 
+    /// A primary that has nothing as late as a cluster time somebody wants to read after (it comes from another shard) writes
+    /// an empty entry that is.
+    pub(super) fn write_up_to(&mut self, now: Instant, after: Timestamp) {
+        let Some(member) =
+            self.member.as_mut().filter(|m| m.is_writable_primary() && m.last_applied().ts < after)
+        else {
+            return;
+        };
+        let mut optime = member.next_optime(now);
+        // Within one second the counter has to catch up; a second ahead no clock of a world is.
+        for _ in 0..100_000 {
+            if optime.ts >= after {
+                break;
+            }
+            optime = member.next_optime(now);
+        }
+        self.write_nothing(now, optime);
+    }
+
+    /// An entry without a change.
+    fn write_nothing(&mut self, now: Instant, optime: OpTime) {
+        let entry = Arc::new(OplogEntry { optime, changes: vec![Change::Noop], statement: None });
+        self.store.apply(&entry);
+        self.take_over(now, vec![entry]);
+    }
+
     /// A linearizable read is answered once a majority has followed what was read: an entry of its own shows that.
     fn confirm(&mut self, now: Instant, id: OpId, mut op: Op, reply: Document) {
         let Some(member) = &mut self.member else { return self.answer(now, id, op, reply) };
@@ -130,10 +156,7 @@ impl Mongod {
             return self.answer(now, id, op, reply);
         }
         let optime = member.next_optime(now);
-        let entry = Arc::new(OplogEntry { optime, changes: vec![Change::Noop], statement: None });
-        self.store.apply(&entry);
-        member.append(now, vec![entry]);
-        self.drain_member(now);
+        self.write_nothing(now, optime);
         op.stage = Stage::Confirming(reply);
         self.keep(id, op);
         self.wait_for(now, id, optime, &quorate_core::WriteConcern::majority());

@@ -7,12 +7,15 @@ use quorate_core::wire::{self, Flags, encode_op_msg};
 use quorate_core::{Duration, Instant, ServerAddress, raw::RawDoc};
 use std::collections::BTreeMap;
 
+/// Flags, `responseTo`, `requestID`, body; `None` is a closed connection.
+type Received = Option<(Flags, i32, i32, Document)>;
+
 /// One server and its clients.
 struct Bench {
     server: Mongod,
     now: Instant,
-    /// What came back, by connection: flags, `responseTo`, `requestID`, body; `None` is a closed connection.
-    received: BTreeMap<ConnId, Vec<Option<(Flags, i32, i32, Document)>>>,
+    /// What came back, by connection.
+    received: BTreeMap<ConnId, Vec<Received>>,
     next: u64,
 }
 
@@ -74,7 +77,7 @@ impl Bench {
         self.drain();
     }
 
-    fn take(&mut self, conn: ConnId) -> Vec<Option<(Flags, i32, i32, Document)>> {
+    fn take(&mut self, conn: ConnId) -> Vec<Received> {
         std::mem::take(self.received.get_mut(&conn).unwrap())
     }
 

@@ -149,6 +149,9 @@ impl Mongos {
             let text = format!("{} may only be run against the admin database.", job.command.name);
             return Err(Failure::new(13, text));
         }
+        if let Some(failure) = &job.generic.malformed {
+            return Err(failure.clone());
+        }
         if job.generic.write.is_some() && !job.command.writes() {
             return Err(Failure::new(72, "Command does not support writeConcern"));
         }

@@ -81,14 +81,17 @@ impl Log {
     }
 
     /// Drops the oldest entries beyond `capacity`, but none after `committed`: those may still have to be undone.
-    pub(crate) fn trim(&mut self, capacity: usize, committed: OpTime) {
+    /// Says whether there were any.
+    pub(crate) fn trim(&mut self, capacity: usize, committed: OpTime) -> bool {
+        let before = self.floor;
         while self.entries.len() > capacity {
             match self.entries.front() {
                 Some(first) if first.optime <= committed => self.floor = first.optime,
-                _ => return,
+                _ => break,
             }
             self.entries.pop_front();
         }
+        self.floor != before
     }
 
     /// Starts again from a copy of somebody's data as of `at`.

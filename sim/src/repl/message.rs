@@ -138,7 +138,12 @@ pub struct VoteReply {
 pub struct Batch {
     /// Which stream.
     pub stream: u64,
-    /// In order, each after the last of the batch before; may be empty.
+    /// Its place in the stream, from 1.
+    pub number: u64,
+    /// The last entry of the batch before, or the one followed after: a follower to which this is not the last it has missed
+    /// something.
+    pub after: OpTime,
+    /// In order, all after `after`; may be empty.
     pub entries: Vec<SharedEntry>,
     /// The source's term.
     pub term: i64,

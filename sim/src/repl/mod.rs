@@ -53,6 +53,9 @@ mod votes;
 mod wait;
 mod wall;
 
+#[cfg(test)]
+mod tests;
+
 pub use config::{Config, ConfigVersion, MemberConfig, Settings};
 pub use message::{
     Batch, Heartbeat, HeartbeatReply, Message, Position, Progress, Refusal, Snapshot, VoteReply, VoteRequest,
@@ -462,7 +465,9 @@ impl Member {
         self.send_due_heartbeats(now);
         self.pump_followers(now);
         self.report_progress(now);
-        self.disk.log.trim(self.timing.log_capacity, self.commit);
+        if self.disk.log.trim(self.timing.log_capacity, self.commit) {
+            self.drop_stragglers();
+        }
         self.show_hello();
     }
 

@@ -67,19 +67,29 @@ impl Member {
         }
     }
 
+    /// Those for whom the log no longer goes back far enough.
+    pub(super) fn drop_stragglers(&mut self) {
+        let floor = self.disk.log.floor();
+        while let Some(at) = self.followers.iter().position(|follower| follower.sent < floor) {
+            let Follower { node, stream, .. } = self.followers.swap_remove(at);
+            self.send(node, Message::FollowRefused { stream, why: Refusal::TooStale });
+        }
+    }
+
     fn send_batch(&mut self, now: Instant, at: usize) {
         let (applied, committed, term) = (self.last_applied(), self.commit, self.term);
         let (primary, sync_source) = (self.primary, self.sync.source);
         let follower = &mut self.followers[at];
-        let entries = self.disk.log.after(follower.sent, BATCH);
+        let after = follower.sent;
+        let entries = self.disk.log.after(after, BATCH);
         if let Some(last) = entries.last() {
             follower.sent = last.optime;
         }
         follower.committed = committed;
         follower.batches += 1;
         follower.last_sent = now;
-        let (node, stream) = (follower.node, follower.stream);
-        let batch = Batch { stream, entries, term, committed, applied, primary, sync_source };
+        let (node, stream, number) = (follower.node, follower.stream, follower.batches);
+        let batch = Batch { stream, number, after, entries, term, committed, applied, primary, sync_source };
         self.send(node, Message::Batch(Box::new(batch)));
     }
 

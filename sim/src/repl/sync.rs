@@ -161,7 +161,12 @@ impl Member {
     pub(super) fn on_batch(&mut self, now: Instant, from: NodeId, batch: Batch) {
         let Some(source) = self.source_of(from, batch.stream) else { return };
         self.see_term(now, batch.term);
-        self.sync.batches += 1;
+        if batch.after != self.fetched() {
+            // Something was lost on the way.
+            self.follow(now, from);
+            return;
+        }
+        self.sync.batches = batch.number;
         self.sync.reconnecting = false;
         self.sync.committed = self.sync.committed.max(batch.committed);
         let patience = self.await_time() + self.timing.source_patience;
