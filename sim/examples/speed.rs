@@ -1,10 +1,11 @@
-//! How much faster than time the simulation is: a replica set of three under twenty operations a second.
+//! How much faster than time the simulation is: a replica set of three under twenty operations a second, half of them writes that
+//! wait for a majority.
 //!
 //! ```sh
 //! cargo run --release -p quorate-sim --example speed [SECONDS]
 //! ```
 use quorate_sim::Cluster;
-use quorate_sim::bson::doc;
+use quorate_sim::bson::{Document, doc};
 use std::time::{Duration, Instant};
 
 fn main() -> quorate::error::Result<()> {
@@ -13,14 +14,21 @@ fn main() -> quorate::error::Result<()> {
     let began = Instant::now();
     let operations = cluster.run(async {
         let client = cluster.client("w=majority").await?;
-        let database = client.database("shop");
-        let mut operations = 0_u64;
+        let orders = client.database("shop").collection::<Document>("orders");
+        let mut operations = 0_i32;
         while cluster.elapsed() < Duration::from_secs(seconds) {
-            database.run_command(doc! { "ping": 1 }).await?;
+            // A thousand documents, written over and over: what is measured is the simulation, not the growth of its data.
+            let id = operations / 2 % 1000;
+            if operations % 2 == 0 {
+                let document = doc! { "state": "new", "number": operations };
+                orders.replace_one(doc! { "_id": id }, document).upsert(true).await?;
+            } else {
+                orders.find_one(doc! { "_id": id }).await?;
+            }
             operations += 1;
             cluster.sleep(Duration::from_millis(50)).await;
         }
-        Ok::<u64, quorate::error::Error>(operations)
+        Ok::<i32, quorate::error::Error>(operations)
     })?;
     let took = began.elapsed().as_secs_f64();
     let events = cluster.world().event_count();
