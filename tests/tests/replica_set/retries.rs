@@ -232,8 +232,8 @@ async fn reads_that_are_not_repeated<R: TestRuntime>() {
 /// The server takes its time: the socket's time-out repeats, the operation's own ends it.
 async fn a_reply_too_late<R: TestRuntime>() {
     let set = alone();
-    let late = || doc! { "blockConnection": true, "blockTimeMS": 1500 };
-    let (client, book) = heard::<R>(&set, "&socketTimeoutMS=300").await;
+    let late = || doc! { "blockConnection": true, "blockTimeMS": 2500 };
+    let (client, book) = heard::<R>(&set, "&socketTimeoutMS=800").await;
     let things = fresh(&client);
     things.insert_one(doc! { "_id": 0 }).await.expect("an insert");
     let _point = fail(&set, &client, &["insert"], 1, late());
