@@ -48,7 +48,7 @@ fn the_client_pings_a_standalone() {
 }
 
 /// A replica set `a`, `b`, `c` whose election time-out is a second, and a machine for clients.
-fn set(seed: u64) -> (World<Mongod>, HostId, Vec<NodeId>) {
+pub(super) fn set(seed: u64) -> (World<Mongod>, HostId, Vec<NodeId>) {
     let world = World::new(WorldOptions::new(seed));
     let app = world.add_host("app");
     let hosts = ["a", "b", "c"].map(|name| ServerAddress::tcp(name, 27017));
@@ -70,7 +70,7 @@ fn set(seed: u64) -> (World<Mongod>, HostId, Vec<NodeId>) {
 }
 
 /// The member that takes writes.
-fn primary(world: &World<Mongod>, nodes: &[NodeId]) -> Option<NodeId> {
+pub(super) fn primary(world: &World<Mongod>, nodes: &[NodeId]) -> Option<NodeId> {
     let writable = |node: &NodeId| world.inspect(*node, |mongod| mongod.is_running() && mongod.is_primary());
     nodes.iter().copied().find(|node| writable(node) == Some(true))
 }

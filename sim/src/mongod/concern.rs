@@ -22,6 +22,13 @@ impl Mongod {
         let failed = reply.contains_key("ok");
         let pending = op.in_transaction() && !op.command.ends_transactions();
         let is_write = matches!(op.command.name, "insert" | "update" | "delete");
+        if failed
+            && op.command.writes()
+            && let Some((error, labels)) = self.failed_concern(&op)
+        {
+            op.labels = labels.or(op.labels);
+            reply = [("writeConcernError".to_owned(), error.into())].into_iter().chain(reply).collect();
+        }
         if failed || !op.command.writes() {
             return self.answer(now, id, op, reply);
         }
@@ -40,10 +47,10 @@ impl Mongod {
         }
         if unacknowledged {
             // Nobody waits for it, and the server says nothing of what it did.
-            let reply = if is_write {
-                doc! { "n": 0 }
-            } else {
-                reply
+            let reply = match op.command.name {
+                "update" => doc! { "n": 0, "nModified": 0 },
+                _ if is_write => doc! { "n": 0 },
+                _ => reply,
             };
             return self.answer(now, id, op, reply);
         }
@@ -111,6 +118,11 @@ impl Mongod {
 
     /// Replication has said it.
     pub(super) fn waited(&mut self, now: Instant, id: OpId, result: Result<(), WaitEnd>) {
+        // A step-down may have answered it already.
+        let waits = |op: &Op| matches!(op.stage, Stage::Confirming(_) | Stage::Replicating(_));
+        if !self.ops.get(&id).is_some_and(waits) {
+            return;
+        }
         let Some(mut op) = self.take(id) else { return };
         match std::mem::replace(&mut op.stage, Stage::Start) {
             Stage::Confirming(reply) => match result {
@@ -124,10 +136,7 @@ impl Mongod {
                 }
                 self.answer(now, id, op, reply);
             }
-            stage => {
-                op.stage = stage;
-                self.keep(id, op);
-            }
+            _ => {}
         }
     }
 

@@ -43,7 +43,10 @@ impl Mongod {
             }
             Output::Waited { waiter, result } => self.waited(now, waiter, result),
             Output::Answered { call, reply } => {
-                if let Some(op) = self.take(call) {
+                let decides = |op: &super::op::Op| matches!(op.stage, Stage::Deciding);
+                if self.ops.get(&call).is_some_and(decides)
+                    && let Some(op) = self.take(call)
+                {
                     self.answer(now, call, op, reply);
                 }
             }

@@ -35,6 +35,8 @@ pub(crate) mod raw_client;
 pub(crate) mod reply;
 pub(crate) mod request;
 pub(crate) mod scram;
+#[cfg(test)]
+mod set_tests;
 pub(crate) mod settings;
 mod store_call;
 #[cfg(test)]

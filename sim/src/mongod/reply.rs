@@ -114,10 +114,17 @@ pub(crate) fn finish_error(
         (None, Ok(own)) => own.iter().filter_map(|l| l.as_str().map(str::to_owned)).collect(),
         (None, Err(_)) => Vec::new(),
     };
+    let concern_error = reply.get_document("writeConcernError").ok();
+    let concern_code = concern_error.and_then(|error| error.get_i32("code").ok());
     if labels.is_none() {
-        add_label(&mut names, label(labelling, code));
+        for code in [Some(code), concern_code].into_iter().flatten() {
+            add_label(&mut names, label(labelling, code));
+        }
     }
     let mut out = Document::new();
+    if let Some(error) = concern_error {
+        out.insert("writeConcernError", error.clone());
+    }
     if !names.is_empty() {
         out.insert("errorLabels", names);
     }
@@ -126,7 +133,7 @@ pub(crate) fn finish_error(
     }
     for (name, value) in reply {
         match name.as_str() {
-            "errorLabels" => {}
+            "errorLabels" | "writeConcernError" => {}
             "codeName" => {
                 out.insert(name, code_name(code).into_owned());
             }

@@ -31,14 +31,18 @@ impl Mongod {
             session: op.generic.session,
             optimes: &mut optimes,
         });
+        let mut reply = ran.reply;
+        if let (ReadAt::At(at), false) = (read, op.in_transaction()) {
+            say_when(&mut reply, at);
+        }
         let last = ran.entries.last().map(|entry| entry.optime);
         self.take_over(now, ran.entries);
         match ran.wait {
             Some(wait) => self.park(now, id, op, wait),
             None if op.generic.read.level == Some(ReadConcernLevel::Linearizable) => {
-                self.confirm(now, id, op, ran.reply);
+                self.confirm(now, id, op, reply);
             }
-            None => self.replicate(now, id, op, ran.reply, last),
+            None => self.replicate(now, id, op, reply, last),
         }
     }
 
@@ -234,6 +238,16 @@ impl super::Alone {
     /// Writes the journal now: a write concern asked for it.
     pub(super) fn flush_now(&mut self) {
         self.durable = self.last;
+    }
+}
+
+/// `atClusterTime` of a read of one moment: drivers repeat it in the session's later reads.
+fn say_when(reply: &mut Document, at: Timestamp) {
+    let shown = bson::Timestamp { time: at.time, increment: at.increment };
+    if reply.contains_key("values") {
+        reply.insert("atClusterTime", shown);
+    } else if let Ok(cursor) = reply.get_document_mut("cursor") {
+        cursor.insert("atClusterTime", shown);
     }
 }
 

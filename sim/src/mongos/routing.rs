@@ -118,8 +118,9 @@ impl Mongos {
             Call::Forgotten => return,
             Call::Job { job, node } => (job, node),
         };
+        let Some(Stage::Asking { shard, .. }) = self.jobs.get(&id).map(|job| &job.stage) else { return };
+        let shard = *shard;
         let Some(mut job) = self.take(id) else { return };
-        let Stage::Asking { shard, .. } = job.stage else { return self.keep(id, job) };
         let failed = reply.get("ok").and_then(expect_int) == Some(0);
         let code = if failed { reply.get_i32("code").unwrap_or(0) } else { 0 };
         if is_state_change(code) || matches!(code, 91 | 11600) {

@@ -239,3 +239,63 @@ fn cursors_live_where_they_were_opened() {
         assert_eq!(m0.ok("test", kill).await.get_array("cursorsNotFound").unwrap().len(), 1);
     });
 }
+
+/// Inserts through two routers while members, routers and the network fail at random: what was acknowledged is there in the end.
+fn inserts_through_chaos(seed: u64, uri: &str) {
+    let sharded = Sharded::new(seed);
+    let world = &sharded.world;
+    let mut rng = quorate_core::Rng::new(seed);
+    let all: Vec<NodeId> = sharded.shards.iter().flatten().chain(&sharded.mongos).copied().collect();
+    for round in 0..8_u64 {
+        let node = all[rng.below(all.len())];
+        let what = rng.below(4);
+        let host = world.host_of(node);
+        let lasts = Duration::from_millis(500 + rng.next_u64() % 4000);
+        let at = world.now() + Duration::from_secs(4 + round * 6);
+        world.at(at, move |world| {
+            match what {
+                0 => world.kill(node),
+                1 => world.hang(node),
+                2 => world.isolate(host),
+                _ => world.terminate(node),
+            }
+            world.at(world.now() + lasts, move |world| {
+                world.heal();
+                world.resume(node);
+                world.kill(node);
+                world.start(node);
+            });
+        });
+    }
+    let dbs = [sharded.db_on(0), sharded.db_on(1)];
+    world.clone().block_on(async {
+        let client = sharded.client(uri).await;
+        let mut acknowledged = vec![Vec::new(), Vec::new()];
+        for id in 0..400_i32 {
+            let shard = (id % 2) as usize;
+            let coll = client.database(&dbs[shard]).collection::<Document>("c");
+            if coll.insert_one(doc! { "_id": id }).await.is_ok() {
+                acknowledged[shard].push(id);
+            }
+            sharded.sleep(100).await;
+        }
+        sharded.sleep(30_000).await;
+        for (db, acknowledged) in dbs.iter().zip(acknowledged) {
+            let coll = client.database(db).collection::<Document>("c");
+            assert!(acknowledged.len() > 100, "seed {seed}: {}", acknowledged.len());
+            for id in acknowledged {
+                let found = coll.find_one(doc! { "_id": id }).await.unwrap();
+                assert!(found.is_some(), "seed {seed}: {id} is lost");
+            }
+        }
+        client.shutdown().await;
+    });
+}
+
+#[test]
+fn acknowledged_inserts_survive_chaos() {
+    for seed in 50..54 {
+        inserts_through_chaos(seed, ROUTERS);
+        inserts_through_chaos(seed, "mongodb://lb/?loadBalanced=true");
+    }
+}
