@@ -252,7 +252,13 @@ impl Mongod {
     }
 
     pub(super) fn advance_cluster_time(&mut self, heard: Timestamp) {
-        self.cluster_time = self.cluster_time.max(heard);
+        if heard > self.cluster_time {
+            self.cluster_time = heard;
+            if let Some(member) = &mut self.member {
+                // A primary's next entry comes after it.
+                member.see_cluster_time(heard);
+            }
+        }
     }
 
     /// Whether it takes writes: the primary of its set, or alone.
