@@ -25,6 +25,8 @@ mod projection;
 mod query;
 mod sessions;
 mod sort;
+#[cfg(test)]
+mod tests;
 mod transform;
 mod update;
 mod value;
