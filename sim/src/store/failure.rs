@@ -67,9 +67,8 @@ impl Failure {
 
     /// An element of `writeErrors`.
     pub fn write_error(&self, index: i32) -> Document {
-        let mut error = doc! { "index": index, "code": self.code };
+        let mut error = doc! { "index": index, "code": self.code, "errmsg": &self.message };
         self.add_extra(&mut error);
-        error.insert("errmsg", &self.message);
         error
     }
 }

@@ -2,7 +2,7 @@
 
 use super::expression::path_parts;
 use super::failure::{Failure, Result};
-use super::value::{compare, show_field, whole};
+use super::value::{as_i64, compare, show_field};
 use bson::{Bson, Document};
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -32,7 +32,7 @@ impl Sort {
                     format!("Illegal key in $sort specification: {}", show_field(name, value)),
                 ));
             }
-            let ascending = match whole(value) {
+            let ascending = match as_i64(value) {
                 Some(1) => true,
                 Some(-1) => false,
                 _ => {

@@ -20,7 +20,13 @@ pub(crate) fn differences(real: &Document, simulated: &Document, ignore: &[Strin
     found
 }
 
-fn compare(path: &str, real: Option<&Bson>, simulated: Option<&Bson>, ignore: &[String], found: &mut Vec<String>) {
+fn compare(
+    path: &str,
+    real: Option<&Bson>,
+    simulated: Option<&Bson>,
+    ignore: &[String],
+    found: &mut Vec<String>,
+) {
     if ignore.iter().any(|p| p == path) {
         return;
     }

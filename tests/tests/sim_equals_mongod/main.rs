@@ -12,6 +12,7 @@
 //! two servers (times, ids, UUIDs, open cursors' ids) is looked at for its type alone.
 
 mod compare;
+mod json;
 mod script;
 
 use bson::{Document, doc};
@@ -45,7 +46,8 @@ fn real() -> Admin {
 
 fn simulated() -> Admin {
     static SIMULATED: OnceLock<ServedCluster> = OnceLock::new();
-    let cluster = SIMULATED.get_or_init(|| Cluster::replica_set().members(1).serve().expect("a simulated set"));
+    let cluster =
+        SIMULATED.get_or_init(|| Cluster::replica_set().members(1).serve().expect("a simulated set"));
     let address = cluster.addresses()[0].to_string();
     Admin::connect(&address, Duration::from_secs(30)).expect("a connection to the simulated server")
 }
@@ -66,7 +68,10 @@ fn play(server: &mut dyn Answerer, script: &Script) -> Vec<Document> {
 
 fn describe(line: &Line, real: &Document, simulated: &Document, differences: &[String]) -> String {
     let differences = differences.join("\n      ");
-    format!("line {}: {}\n      {differences}\n    real:      {real}\n    simulated: {simulated}", line.number, line.text)
+    format!(
+        "line {}: {}\n      {differences}\n    real:      {real}\n    simulated: {simulated}",
+        line.number, line.text
+    )
 }
 
 fn check(name: &str) {

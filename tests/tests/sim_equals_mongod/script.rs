@@ -1,5 +1,6 @@
 //! The commands of one file.
 
+use crate::json;
 use bson::{Binary, Bson, Document, doc, spec::BinarySubtype};
 use std::path::PathBuf;
 
@@ -29,7 +30,9 @@ impl Script {
     pub(crate) fn files() -> Vec<String> {
         std::fs::read_dir(folder())
             .expect("the folder of scripts")
-            .map(|file| file.expect("a file").path().file_stem().expect("a name").to_string_lossy().into_owned())
+            .map(|file| {
+                file.expect("a file").path().file_stem().expect("a name").to_string_lossy().into_owned()
+            })
             .collect()
     }
 
@@ -41,21 +44,23 @@ impl Script {
             .enumerate()
             .map(|(i, line)| (i + 1, line.trim()))
             .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
-            .map(|(number, line)| Line::parse(number, line))
+            .map(|(n, line)| Line::parse(n, line, name))
             .collect();
         Script { db: format!("sim_{name}"), lines }
     }
 }
 
 impl Line {
-    fn parse(number: usize, text: &str) -> Line {
-        let json: serde_json::Value =
-            serde_json::from_str(text).unwrap_or_else(|e| panic!("line {number}: {e}: {text}"));
-        let Ok(Bson::Document(mut document)) = Bson::try_from(json) else {
-            panic!("line {number}: no command: {text}");
+    fn parse(number: usize, text: &str, script: &str) -> Line {
+        let mut document = json::document(text).unwrap_or_else(|e| panic!("line {number}: {e}: {text}"));
+        let mut line = Line {
+            number,
+            text: text.to_owned(),
+            run: Document::new(),
+            db: None,
+            ignore: Vec::new(),
+            session: Document::new(),
         };
-        let mut line =
-            Line { number, text: text.to_owned(), run: Document::new(), db: None, ignore: Vec::new(), session: Document::new() };
         if !document.contains_key("run") {
             line.run = document;
             return line;
@@ -67,7 +72,7 @@ impl Line {
                 ("ignore", Bson::Array(paths)) => {
                     line.ignore = paths.iter().map(|p| p.as_str().expect("a path").to_owned()).collect();
                 }
-                ("session", Bson::Array(parts)) => line.session = session(&parts),
+                ("session", Bson::Array(parts)) => line.session = session(&parts, script),
                 (name, _) => panic!("line {number}: what is {name}?"),
             }
         }
@@ -83,9 +88,11 @@ impl Line {
 }
 
 /// `["A"]`, `["A", 5]`, `["A", 5, "start"]`, `["A", 5, "in"]`.
-fn session(parts: &[Bson]) -> Document {
-    let name = parts[0].as_str().expect("a session's name").as_bytes()[0];
-    let id = Binary { subtype: BinarySubtype::Uuid, bytes: vec![name; 16] };
+/// Scripts have sessions of their own.
+fn session(parts: &[Bson], script: &str) -> Document {
+    let name = parts[0].as_str().expect("a session's name");
+    let bytes = format!("{name}{script:_<15}").bytes().take(16).collect();
+    let id = Binary { subtype: BinarySubtype::Uuid, bytes };
     let mut session = doc! { "lsid": { "id": id } };
     if let Some(number) = parts.get(1) {
         session.insert("txnNumber", i64::from(number.as_i32().expect("a number")));

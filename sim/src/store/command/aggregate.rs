@@ -1,7 +1,7 @@
 //! `aggregate`.
 
 use super::cursor::{Cursor, Rest};
-use super::namespace::{namespace, readable, writable};
+use super::namespace::{namespace, writable};
 use super::shape::{Field, Kind, check, count, flag, object, present};
 use super::{Outcome, Run};
 use crate::oplog::{Change, Namespace};
@@ -20,7 +20,7 @@ const FIELDS: &[Field] = &[
     ("allowDiskUse", Kind::Bool, false),
     ("bypassDocumentValidation", Kind::SafeBool, false),
     ("collation", Kind::Object, false),
-    ("hint", Kind::TextOrObject, false),
+    ("hint", Kind::Hint, false),
     ("let", Kind::Object, false),
     ("needsMerge", Kind::Bool, false),
     ("fromMongos", Kind::Bool, false),
@@ -37,7 +37,7 @@ impl Run<'_> {
     /// `aggregate`.
     pub(super) fn aggregate(&mut self, parked: Parked) -> Result<Outcome> {
         let body = &parked.body;
-        let stages = check_body(body)?;
+        let stages = body.get_array("pipeline").map_or(&[] as &[Bson], Vec::as_slice);
         self.refuse_committed()?;
         let ns = self.aggregated(body)?;
         super::find::refuse_collation(body)?;
@@ -57,7 +57,7 @@ impl Run<'_> {
             None => (Vec::new(), true),
         };
         if let Some(target) = &pipeline.target {
-            self.write_result(target, documents)?;
+            self.write_result(target, documents).map_err(executing)?;
             let rest = Rest::Documents { documents: Default::default(), ends: true };
             let cursor = Cursor::new(self, ns, rest, None, false);
             return self.first_batch(cursor, None, true).map(Outcome::Done);
@@ -71,7 +71,7 @@ impl Run<'_> {
 
     fn aggregated(&self, body: &Document) -> Result<Namespace> {
         match body.values().next() {
-            Some(Bson::String(coll)) => readable(namespace(self.db, coll)?),
+            Some(Bson::String(coll)) => namespace(self.db, coll),
             Some(Bson::Int32(1) | Bson::Int64(1)) => {
                 Ok(Namespace { db: self.db.to_owned(), coll: "$cmd.aggregate".to_owned() })
             }
@@ -88,7 +88,8 @@ impl Run<'_> {
     fn write_result(&mut self, target: &Target, documents: Vec<Arc<Document>>) -> Result<()> {
         match target {
             Target::Out(ns) => {
-                writable(ns)?;
+                writable(ns)
+                    .map_err(|e| Failure::new(20, format!("error with target namespace: {}", e.message)))?;
                 if self.store.data.current(ns, None)?.is_some() {
                     self.commit(vec![Change::Drop { ns: ns.clone() }], None);
                 }
@@ -153,7 +154,11 @@ impl Run<'_> {
         let new = match matched {
             WhenMatched::KeepExisting => return Ok(()),
             WhenMatched::Fail => {
-                return self.merge_new(ns, document);
+                let found = "$merge with whenMatched: fail found an existing document with the same values for the 'on' fields";
+                return self.merge_new(ns, document).map_err(|e| {
+                    let message = format!("{found} :: caused by :: {}", e.message);
+                    Failure { message, ..e }
+                });
             }
             WhenMatched::Replace => document,
             WhenMatched::Merge => {
@@ -169,8 +174,13 @@ impl Run<'_> {
     }
 }
 
-/// Checks the command, and gives its stages.
-fn check_body(body: &Document) -> Result<&[Bson]> {
+/// Errors of the execution say so.
+fn executing(e: Failure) -> Failure {
+    Failure { message: format!("PlanExecutor error during aggregation :: caused by :: {}", e.message), ..e }
+}
+
+/// The fields of `aggregate`.
+pub(super) fn shape(body: &Document) -> Result<()> {
     match body.get("pipeline") {
         Some(Bson::Array(items)) if items.iter().any(|item| !matches!(item, Bson::Document(_))) => {
             return Err(Failure::new(14, "Each element of the 'pipeline' array must be an object"));
@@ -178,6 +188,9 @@ fn check_body(body: &Document) -> Result<&[Bson]> {
         Some(Bson::Array(_)) => {}
         Some(_) => return Err(Failure::new(14, "'pipeline' option must be specified as an array")),
         None => {}
+    }
+    if present(body, "explain").is_some_and(|v| !matches!(v, Bson::Boolean(_))) {
+        return Err(Failure::new(14, "explain must be a boolean"));
     }
     check("aggregate", body, FIELDS, true)?;
     if flag(body, "explain", false) {
@@ -188,10 +201,7 @@ fn check_body(body: &Document) -> Result<&[Bson]> {
             9,
             "The 'cursor' option is required, except for aggregate with the explain argument",
         )),
-        Some(Bson::Document(cursor)) => {
-            check("cursor", cursor, &[("batchSize", Kind::Count, false)], false)?;
-            Ok(body.get_array("pipeline").map_or(&[], Vec::as_slice))
-        }
+        Some(Bson::Document(cursor)) => check("cursor", cursor, &[("batchSize", Kind::Count, false)], false),
         Some(_) => Err(Failure::new(14, "cursor field must be missing or an object")),
     }
 }

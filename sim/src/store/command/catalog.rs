@@ -15,7 +15,7 @@ const CREATE: &[Field] = &[
     ("capped", Kind::SafeBool, false),
     ("autoIndexId", Kind::SafeBool, false),
     ("idIndex", Kind::Object, false),
-    ("size", Kind::Number, false),
+    ("size", Kind::Positive, false),
     ("max", Kind::Number, false),
     ("storageEngine", Kind::Object, false),
     ("validator", Kind::Object, false),
@@ -34,11 +34,34 @@ const CREATE: &[Field] = &[
     ("temp", Kind::SafeBool, false),
 ];
 
+/// The fields of `create`.
+pub(super) fn create_shape(body: &Document) -> Result<()> {
+    check("create", body, CREATE, true)
+}
+
+/// The fields of `drop`.
+pub(super) fn drop_shape(body: &Document) -> Result<()> {
+    check("drop", body, &[("collectionUUID", Kind::Any, false)], true)
+}
+
+/// The fields of `dropDatabase`.
+pub(super) fn drop_database_shape(body: &Document) -> Result<()> {
+    let value = body.values().next().unwrap_or(&Bson::Null);
+    let Some(number) = as_i64(value) else {
+        let expected = "types '[long, int, decimal, double']";
+        return Err(super::shape::wrong_type("dropDatabase", "dropDatabase", value, expected));
+    };
+    check("dropDatabase", body, &[], true)?;
+    if number != 1 {
+        return Err(Failure::new(5_255_100, "Have to pass 1 as 'drop' parameter"));
+    }
+    Ok(())
+}
+
 impl Run<'_> {
     /// `create`.
     pub(super) fn create(&mut self, parked: Parked) -> Result<Outcome> {
         let body = &parked.body;
-        check("create", body, CREATE, true)?;
         self.refuse_committed()?;
         let ns = of_command(self.db, body)?;
         let options = options(&ns, body)?;
@@ -64,7 +87,6 @@ impl Run<'_> {
 
     /// `drop`.
     pub(super) fn drop_collection(&mut self, parked: Parked) -> Result<Outcome> {
-        check("drop", &parked.body, &[("collectionUUID", Kind::Any, false)], true)?;
         let ns = of_command(self.db, &parked.body)?;
         let Some((_, collection)) = self.store.data.find(&ns, View::LATEST) else {
             return Err(Failure::new(26, "ns not found"));
@@ -80,21 +102,6 @@ impl Run<'_> {
 
     /// `dropDatabase`.
     pub(super) fn drop_database(&mut self, parked: Parked) -> Result<Outcome> {
-        let body = &parked.body;
-        let value = body.values().next().and_then(as_i64);
-        if value.is_none() {
-            let value = body.values().next().cloned().unwrap_or(Bson::Null);
-            return Err(super::shape::wrong_type(
-                "dropDatabase",
-                "dropDatabase",
-                &value,
-                "types '[long, int, decimal, double']",
-            ));
-        }
-        check("dropDatabase", body, &[], true)?;
-        if value != Some(1) {
-            return Err(Failure::new(5_255_100, "Have to pass 1 as 'drop' parameter"));
-        }
         if matches!(self.db, "admin" | "local" | "config") {
             return Err(Failure::new(
                 20,
@@ -163,8 +170,9 @@ fn options(ns: &Namespace, body: &Document) -> Result<Document> {
         options.insert("capped", true);
         // Rounded up to a multiple of 256 bytes.
         options.insert("size", small(size.unwrap_or(0).max(1).saturating_add(255) / 256 * 256));
-        if let Some(max) = max.filter(|n| *n > 0) {
-            options.insert("max", small(max));
+        if let Some(max) = max {
+            // None is as many as there can be.
+            options.insert("max", small(if max > 0 { max } else { i64::from(i32::MAX) }));
         }
     }
     for name in

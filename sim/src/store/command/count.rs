@@ -4,11 +4,12 @@ use super::find::refuse_collation;
 use super::namespace::{of_command, readable};
 use super::shape::{Field, Kind, check, count, object, present};
 use super::{Outcome, Run};
+use crate::oplog::Namespace;
 use crate::store::call::Parked;
 use crate::store::expression::path_parts;
 use crate::store::failure::{Failure, Result};
 use crate::store::query::{self, Leaf, visit};
-use crate::store::value::{Key, Number, type_name};
+use crate::store::value::{Key, Number, show_field, type_name, whole};
 use bson::{Bson, Document, doc};
 use std::collections::BTreeSet;
 
@@ -32,18 +33,30 @@ const DISTINCT: &[Field] = &[
     ("collectionUUID", Kind::Any, false),
 ];
 
+/// The fields of `count`.
+pub(super) fn count_shape(body: &Document) -> Result<()> {
+    check("count", body, COUNT, true)
+}
+
+/// The fields of `distinct`.
+pub(super) fn distinct_shape(body: &Document) -> Result<()> {
+    check("distinct", body, DISTINCT, true)
+}
+
 impl Run<'_> {
     /// `count`.
     pub(super) fn count(&mut self, parked: Parked) -> Result<Outcome> {
         let body = &parked.body;
-        check("count", body, COUNT, true)?;
-        if let Some(other) = body.values().next().filter(|v| !matches!(v, Bson::String(_))) {
-            return Err(Failure::new(73, format!("collection name has invalid type {}", type_name(other))));
-        }
-        let ns = readable(of_command(self.db, body)?)?;
+        let ns = self.counted(body)?;
         refuse_collation(body)?;
-        if present(body, "limit").is_some_and(|v| Number::of(v).is_none()) {
-            return Err(Failure::new(2, "limit value is not a valid number"));
+        match present(body, "limit") {
+            Some(limit) if Number::of(limit).is_none() => {
+                return Err(Failure::new(2, "limit value is not a valid number"));
+            }
+            Some(limit) if whole(limit).is_none() => {
+                return Err(Failure::new(9, format!("Expected an integer: {}", show_field("limit", limit))));
+            }
+            _ => {}
         }
         // A negative limit is as good as its opposite; none and zero are no limit.
         let size = |n: i64| usize::try_from(n.unsigned_abs()).unwrap_or(usize::MAX);
@@ -61,9 +74,8 @@ impl Run<'_> {
     /// `distinct`.
     pub(super) fn distinct(&mut self, parked: Parked) -> Result<Outcome> {
         let body = &parked.body;
-        check("distinct", body, DISTINCT, true)?;
         self.refuse_committed()?;
-        let ns = readable(of_command(self.db, body)?)?;
+        let ns = self.counted(body)?;
         refuse_collation(body)?;
         let key = body.get_str("key").unwrap_or_default();
         if key.contains('\0') {
@@ -72,12 +84,10 @@ impl Run<'_> {
         let empty = Document::new();
         let filter = query::parse(object(body, "query").unwrap_or(&empty))?;
         let parts = path_parts(key)?;
+        // In order of their values, as the server gives them.
         let mut seen = BTreeSet::new();
-        let mut values = Vec::new();
         let mut note = |value: &Bson| {
-            if seen.insert(Key(value.clone())) {
-                values.push(value.clone());
-            }
+            seen.insert(Key(value.clone()));
         };
         if let Some((_, collection)) = self.store.data.find(&ns, self.view) {
             for (_, document) in collection.scan(&filter, self.view) {
@@ -91,6 +101,14 @@ impl Run<'_> {
                 });
             }
         }
+        let values: Vec<Bson> = seen.into_iter().map(|Key(value)| value).collect();
         Ok(doc! { "values": values }.into())
+    }
+
+    fn counted(&self, body: &Document) -> Result<Namespace> {
+        if let Some(other) = body.values().next().filter(|v| !matches!(v, Bson::String(_))) {
+            return Err(Failure::new(73, format!("collection name has invalid type {}", type_name(other))));
+        }
+        readable(of_command(self.db, body)?)
     }
 }

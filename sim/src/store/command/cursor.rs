@@ -144,7 +144,7 @@ impl Tail {
             Failure::new(
                 136,
                 format!(
-                    "Executor error during getMore :: caused by :: CollectionScan died due to position in capped collection \
+                    "CollectionScan died due to position in capped collection \
                      being deleted. Last seen record id: RecordId({})",
                     self.after
                 ),
@@ -160,6 +160,19 @@ impl Tail {
         let mut later = collection.after(self.after, view);
         Ok(later.find(|(_, d)| self.filter.matches(d)).map(|(id, d)| (id, d.clone())))
     }
+}
+
+/// The fields of `getMore`.
+pub(super) fn get_more_shape(body: &Document) -> Result<()> {
+    match body.get("getMore") {
+        Some(Bson::Int64(_)) | None => check("getMore", body, GET_MORE, true),
+        Some(other) => Err(super::shape::wrong_type("getMore", "getMore", other, "type 'long'")),
+    }
+}
+
+/// The fields of `killCursors`.
+pub(super) fn kill_shape(body: &Document) -> Result<()> {
+    check("killCursors", body, KILL, true)
 }
 
 impl Run<'_> {
@@ -180,8 +193,6 @@ impl Run<'_> {
     /// `getMore`.
     pub(super) fn get_more(&mut self, parked: Parked) -> Result<Outcome> {
         let body = &parked.body;
-        check_id_type(body)?;
-        check("getMore", body, GET_MORE, true)?;
         self.refuse_committed()?;
         let (id, collection) =
             (body.get_i64("getMore").unwrap_or(0), body.get_str("collection").unwrap_or(""));
@@ -262,7 +273,6 @@ impl Run<'_> {
 
     /// `killCursors`.
     pub(super) fn kill_cursors(&mut self, parked: Parked) -> Result<Outcome> {
-        check("killCursors", &parked.body, KILL, true)?;
         self.refuse_committed()?;
         super::namespace::of_command(self.db, &parked.body)?;
         let (mut killed, mut missing) = (Vec::new(), Vec::new());
@@ -279,13 +289,6 @@ impl Run<'_> {
             "cursorsUnknown": [],
         }
         .into())
-    }
-}
-
-fn check_id_type(body: &Document) -> Result<()> {
-    match body.get("getMore") {
-        Some(Bson::Int64(_)) | None => Ok(()),
-        Some(other) => Err(super::shape::wrong_type("getMore", "getMore", other, "type 'long'")),
     }
 }
 

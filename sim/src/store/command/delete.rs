@@ -30,16 +30,21 @@ const STATEMENT: &[Field] = &[
     ("collation", Kind::Object, false),
 ];
 
+/// The fields of `delete` and of its statements.
+pub(super) fn shape(body: &Document) -> Result<()> {
+    check("delete", body, FIELDS, true)?;
+    for statement in body.get_array("deletes").into_iter().flatten().filter_map(Bson::as_document) {
+        check("delete.deletes", statement, STATEMENT, false)?;
+        one_only(statement)?;
+    }
+    Ok(())
+}
+
 impl Run<'_> {
     /// `delete`.
     pub(super) fn delete(&mut self, parked: Parked) -> Result<Outcome> {
-        check("delete", &parked.body, FIELDS, true)?;
         let statements = parked.body.get_array("deletes").cloned().unwrap_or_default();
         let statements: Vec<&Document> = statements.iter().filter_map(Bson::as_document).collect();
-        for statement in &statements {
-            check("delete.deletes", statement, STATEMENT, false)?;
-            one_only(statement)?;
-        }
         self.refuse_committed()?;
         let ns = of_command(self.db, &parked.body)?;
         writable(&ns)?;

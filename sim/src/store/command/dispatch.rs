@@ -7,6 +7,7 @@ use crate::store::data::View;
 use crate::store::failure::{Failure, Result};
 use bson::Document;
 
+type Shape = fn(&Document) -> Result<()>;
 type Handler = fn(&mut Run<'_>, Parked) -> Result<Outcome>;
 
 /// Whether a command may be part of a transaction.
@@ -22,22 +23,24 @@ enum InTransaction {
 
 struct Command {
     name: &'static str,
+    /// Checks the body's fields: comes before everything else.
+    shape: Shape,
     run: Handler,
     txn: InTransaction,
     retryable: bool,
     admin: bool,
 }
 
-const fn command(name: &'static str, run: Handler) -> Command {
-    Command { name, run, txn: InTransaction::No, retryable: false, admin: false }
+const fn command(name: &'static str, shape: Shape, run: Handler) -> Command {
+    Command { name, shape, run, txn: InTransaction::No, retryable: false, admin: false }
 }
 
-const fn read(name: &'static str, run: Handler) -> Command {
-    Command { txn: InTransaction::Yes, ..command(name, run) }
+const fn read(name: &'static str, shape: Shape, run: Handler) -> Command {
+    Command { txn: InTransaction::Yes, ..command(name, shape, run) }
 }
 
-const fn write(name: &'static str, run: Handler) -> Command {
-    Command { retryable: true, ..read(name, run) }
+const fn write(name: &'static str, shape: Shape, run: Handler) -> Command {
+    Command { retryable: true, ..read(name, shape, run) }
 }
 
 /// All of them, by name.
@@ -45,35 +48,45 @@ const COMMANDS: &[Command] = &[
     Command {
         txn: InTransaction::Ends,
         admin: true,
-        ..command("abortTransaction", |run, parked| run.abort_transaction(parked))
+        ..command("abortTransaction", super::transaction::abort_shape, |run, parked| {
+            run.abort_transaction(parked)
+        })
     },
-    read("aggregate", |run, parked| run.aggregate(parked)),
-    command("collStats", |run, parked| run.coll_stats(parked)),
+    read("aggregate", super::aggregate::shape, |run, parked| run.aggregate(parked)),
+    command("collStats", super::listing::coll_stats_shape, |run, parked| run.coll_stats(parked)),
     Command {
         txn: InTransaction::Ends,
         admin: true,
-        ..command("commitTransaction", |run, parked| run.commit_transaction(parked))
+        ..command("commitTransaction", super::transaction::commit_shape, |run, parked| {
+            run.commit_transaction(parked)
+        })
     },
-    command("count", |run, parked| run.count(parked)),
-    read("create", |run, parked| run.create(parked)),
-    read("createIndexes", |run, parked| run.create_indexes(parked)),
-    command("dbStats", |run, parked| run.db_stats(parked)),
-    write("delete", |run, parked| run.delete(parked)),
-    command("deleteIndexes", |run, parked| run.drop_indexes(parked)),
-    read("distinct", |run, parked| run.distinct(parked)),
-    command("drop", |run, parked| run.drop_collection(parked)),
-    command("dropDatabase", |run, parked| run.drop_database(parked)),
-    command("dropIndexes", |run, parked| run.drop_indexes(parked)),
-    read("find", |run, parked| run.find(parked)),
-    write("findAndModify", |run, parked| run.find_and_modify(parked)),
-    write("findandmodify", |run, parked| run.find_and_modify(parked)),
-    Command { txn: InTransaction::Later, ..command("getMore", |run, parked| run.get_more(parked)) },
-    write("insert", |run, parked| run.insert(parked)),
-    Command { txn: InTransaction::Later, ..command("killCursors", |run, parked| run.kill_cursors(parked)) },
-    command("listCollections", |run, parked| run.list_collections(parked)),
-    Command { admin: true, ..command("listDatabases", |run, parked| run.list_databases(parked)) },
-    command("listIndexes", |run, parked| run.list_indexes(parked)),
-    write("update", |run, parked| run.update(parked)),
+    command("count", super::count::count_shape, |run, parked| run.count(parked)),
+    read("create", super::catalog::create_shape, |run, parked| run.create(parked)),
+    read("createIndexes", super::indexes::create_shape, |run, parked| run.create_indexes(parked)),
+    command("dbStats", super::listing::db_stats_shape, |run, parked| run.db_stats(parked)),
+    write("delete", super::delete::shape, |run, parked| run.delete(parked)),
+    command("deleteIndexes", super::indexes::drop_shape, |run, parked| run.drop_indexes(parked)),
+    read("distinct", super::count::distinct_shape, |run, parked| run.distinct(parked)),
+    command("drop", super::catalog::drop_shape, |run, parked| run.drop_collection(parked)),
+    command("dropDatabase", super::catalog::drop_database_shape, |run, parked| run.drop_database(parked)),
+    command("dropIndexes", super::indexes::drop_shape, |run, parked| run.drop_indexes(parked)),
+    read("find", super::find::shape, |run, parked| run.find(parked)),
+    write("findAndModify", super::find_and_modify::shape, |run, parked| run.find_and_modify(parked)),
+    write("findandmodify", super::find_and_modify::shape, |run, parked| run.find_and_modify(parked)),
+    read("getMore", super::cursor::get_more_shape, |run, parked| run.get_more(parked)),
+    write("insert", super::insert::shape, |run, parked| run.insert(parked)),
+    Command {
+        txn: InTransaction::Later,
+        ..command("killCursors", super::cursor::kill_shape, |run, parked| run.kill_cursors(parked))
+    },
+    command("listCollections", super::listing::collections_shape, |run, parked| run.list_collections(parked)),
+    Command {
+        admin: true,
+        ..command("listDatabases", super::listing::databases_shape, |run, parked| run.list_databases(parked))
+    },
+    command("listIndexes", super::listing::indexes_shape, |run, parked| run.list_indexes(parked)),
+    write("update", super::update::shape, |run, parked| run.update(parked)),
 ];
 
 fn find(name: &str) -> Option<&'static Command> {
@@ -130,6 +143,7 @@ impl Run<'_> {
     /// What must be so before the command runs. The session is at this command afterwards.
     fn check(&mut self, command: &Command, body: &Document, read: ReadAt, resumed: bool) -> Result<()> {
         let Command { name, .. } = *command;
+        (command.shape)(body)?;
         if command.admin && self.db != "admin" {
             return Err(Failure::new(13, format!("{name} may only be run against the admin database.")));
         }

@@ -17,7 +17,7 @@ const FIELDS: &[Field] = &[
     ("filter", Kind::FindObject, false),
     ("projection", Kind::FindObject, false),
     ("sort", Kind::FindObject, false),
-    ("hint", Kind::TextOrObject, false),
+    ("hint", Kind::Hint, false),
     ("collation", Kind::FindObject, false),
     ("skip", Kind::Count, false),
     ("limit", Kind::Count, false),
@@ -36,7 +36,7 @@ const FIELDS: &[Field] = &[
     ("allowPartialResults", Kind::FindBool, false),
     ("mirrored", Kind::FindBool, false),
     ("requestResumeToken", Kind::FindBool, false),
-    ("let", Kind::FindObject, false),
+    ("let", Kind::Object, false),
     ("options", Kind::FindObject, false),
     ("term", Kind::Number, false),
     ("readOnce", Kind::FindBool, false),
@@ -55,11 +55,15 @@ pub(super) fn refuse_collation(body: &Document) -> Result<()> {
 /// Documents, and whether the plan that found them knows that there are no more.
 pub(super) type Found = (Vec<Arc<Document>>, bool);
 
+/// The fields of `find`.
+pub(super) fn shape(body: &Document) -> Result<()> {
+    check("FindCommandRequest", body, FIELDS, true)
+}
+
 impl Run<'_> {
     /// `find`.
     pub(super) fn find(&mut self, parked: Parked) -> Result<Outcome> {
         let body = &parked.body;
-        check("FindCommandRequest", body, FIELDS, true)?;
         self.refuse_committed()?;
         let ns = readable(of_command(self.db, body)?)?;
         let (tailable, awaits) = (flag(body, "tailable", false), flag(body, "awaitData", false));
@@ -86,9 +90,20 @@ impl Run<'_> {
         };
         let rest = if tailable {
             if !collection.is_capped() {
-                return Err(planner(&ns, "tailable cursor requested on non capped collection"));
+                return Err(unplannable(&ns, "tailable cursor requested on non capped collection"));
             }
-            Rest::Tail(Tail { collection: id, after: 0, filter, awaits })
+            if !sort.is_empty() {
+                return Err(Failure::new(
+                    2,
+                    "cannot use tailable option with a sort other than {$natural: 1}",
+                ));
+            }
+            if collection.after(0, self.view).next().is_none() {
+                // There is no place yet to wait at: such a cursor is dead from the start.
+                Rest::Documents { documents: Default::default(), ends: true }
+            } else {
+                Rest::Tail(Tail { collection: id, after: 0, filter, awaits })
+            }
         } else {
             let (skip, limit) = (size(body, "skip"), size(body, "limit"));
             let limit = if limit == 0 { usize::MAX } else { limit };
@@ -121,7 +136,7 @@ pub(super) fn matching(
     };
     documents.shrink_to_fit();
     let one = matches!(filter.ids(), Ids::These(ids) if ids.len() == 1);
-    let ends = !sort.is_empty() || one || documents.len() == limit;
+    let ends = one || (sort.is_empty() && documents.len() == limit);
     (documents, ends)
 }
 
@@ -129,13 +144,10 @@ fn size(body: &Document, name: &str) -> usize {
     count(body, name).and_then(|n| usize::try_from(n).ok()).unwrap_or(0)
 }
 
-fn planner(ns: &crate::oplog::Namespace, reason: &str) -> Failure {
+fn unplannable(ns: &crate::oplog::Namespace, reason: &str) -> Failure {
     Failure::new(
         2,
-        format!(
-            "error processing query: ns={}Tree: $and\nSort: {{}}\nProj: {{}}\n planner returned error :: caused by :: {reason}",
-            full(ns)
-        ),
+        format!("error processing query: ns={}Tree: $and\nSort: {{}}\nProj: {{}}\n {reason}", full(ns)),
     )
 }
 

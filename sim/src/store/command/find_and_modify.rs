@@ -16,7 +16,7 @@ const FIELDS: &[Field] = &[
     ("query", Kind::Object, false),
     ("fields", Kind::Object, false),
     ("sort", Kind::Object, false),
-    ("hint", Kind::TextOrObject, false),
+    ("hint", Kind::Hint, false),
     ("collation", Kind::Object, false),
     ("arrayFilters", Kind::Objects, false),
     ("remove", Kind::SafeBool, false),
@@ -41,10 +41,14 @@ struct Request<'b> {
     stmt_id: i32,
 }
 
+/// The fields of `findAndModify`.
+pub(super) fn shape(body: &Document) -> Result<()> {
+    check("findAndModify", body, FIELDS, true)
+}
+
 impl Run<'_> {
     /// `findAndModify`.
     pub(super) fn find_and_modify(&mut self, parked: Parked) -> Result<Outcome> {
-        check("findAndModify", &parked.body, FIELDS, true)?;
         let stmt_id = i32::try_from(count(&parked.body, "stmtId").unwrap_or(0)).unwrap_or(0);
         if let Some(mut result) = self.carried_out(stmt_id) {
             // A write of another command carried out this statement: it has no value to give.

@@ -47,11 +47,20 @@ const OPTIONS: &[&str] = &[
     "prepareUnique",
 ];
 
+/// The fields of `createIndexes`.
+pub(super) fn create_shape(body: &Document) -> Result<()> {
+    check("createIndexes", body, CREATE, true)
+}
+
+/// The fields of `dropIndexes`.
+pub(super) fn drop_shape(body: &Document) -> Result<()> {
+    check("dropIndexes", body, DROP, true)
+}
+
 impl Run<'_> {
     /// `createIndexes`.
     pub(super) fn create_indexes(&mut self, parked: Parked) -> Result<Outcome> {
         let body = &parked.body;
-        check("createIndexes", body, CREATE, true)?;
         self.refuse_committed()?;
         let ns = of_command(self.db, body)?;
         writable(&ns)?;
@@ -67,11 +76,11 @@ impl Run<'_> {
             }
             other => other?.map(|(_, c)| c),
         };
-        if self.txn.is_some() && existing.is_some_and(|c| c.totals().0 > 0) {
+        if self.txn.is_some() && existing.is_some_and(|c| c.maker() != self.txn) {
             return Err(Failure::new(
                 263,
                 format!(
-                    "Cannot create new indexes on non-empty collection {} in a multi-document transaction.",
+                    "Cannot create new indexes on existing collection {} in a multi-document transaction.",
                     full(&ns)
                 ),
             ));
@@ -79,7 +88,11 @@ impl Run<'_> {
         let automatically = existing.is_none();
         let before = 1 + existing.map_or(0, |c| c.indexes().len());
         let new = match existing {
-            Some(collection) => new_ones(collection, specs)?,
+            Some(collection) => {
+                let new = new_ones(collection, &specs)?;
+                check_among(collection, &new).map_err(|e| self.build_failed(&ns, collection, e))?;
+                new
+            }
             None => specs.into_iter().filter(|s| !is_id(s)).collect(),
         };
         if let Some(collection) = existing {
@@ -87,7 +100,7 @@ impl Run<'_> {
                 return Ok(Outcome::Wait(WaitFor::Transaction, parked));
             }
             for spec in &new {
-                collection.check_index(spec).map_err(|e| self.build_failed(&ns, collection.uuid, e))?;
+                collection.check_index(spec).map_err(|e| self.build_failed(&ns, collection, e))?;
             }
         }
         if automatically {
@@ -103,24 +116,27 @@ impl Run<'_> {
             reply.insert("note", "all indexes already exist");
         } else {
             reply.insert("createdCollectionAutomatically", automatically);
-            if self.txn.is_none() {
-                let quorum = present(body, "commitQuorum").cloned();
-                reply.insert("commitQuorum", quorum.unwrap_or_else(|| Bson::from("votingMembers")));
-            }
+            let quorum = present(body, "commitQuorum").cloned();
+            reply.insert("commitQuorum", quorum.unwrap_or_else(|| Bson::from("votingMembers")));
         }
         Ok(reply.into())
     }
 
     /// A build that found what must not be.
-    fn build_failed(&self, ns: &Namespace, uuid: [u8; 16], e: Failure) -> Failure {
+    fn build_failed(&self, ns: &Namespace, collection: &Collection, e: Failure) -> Failure {
         use crate::store::value::show::uuid_text;
         // The build's own UUID is nobody's business here: any will do, this one repeats itself.
         let build = uuid_text(&quorate_core::Rng::new(self.now as u64).uuid_v4());
+        let reason = if collection.totals().0 == 0 {
+            format!("index build on empty collection failed: {build} :: caused by :: {}", e.message)
+        } else {
+            e.message
+        };
         let message = format!(
             "Index build failed: {build}: Collection {} ( {} ) :: caused by :: {}",
             full(ns),
-            uuid_text(&uuid),
-            e.message
+            uuid_text(&collection.uuid),
+            reason
         );
         Failure { message, ..e }
     }
@@ -128,7 +144,6 @@ impl Run<'_> {
     /// `dropIndexes`.
     pub(super) fn drop_indexes(&mut self, parked: Parked) -> Result<Outcome> {
         let body = &parked.body;
-        check("dropIndexes", body, DROP, true)?;
         let which = body.get("index").unwrap_or(&Bson::Null);
         if !matches!(which, Bson::String(_) | Bson::Document(_) | Bson::Array(_)) {
             return Err(super::shape::wrong_type("dropIndexes", "index", which, "types '[string, object']"));
@@ -292,22 +307,36 @@ fn check_key(key: &Bson) -> Result<()> {
 }
 
 /// Those that are not there yet. Fails where one is in the way.
-fn new_ones(collection: &Collection, specs: Vec<Document>) -> Result<Vec<Document>> {
+fn new_ones(collection: &Collection, specs: &[Document]) -> Result<Vec<Document>> {
     let mut new: Vec<Document> = Vec::new();
-    for spec in specs {
-        if is_id(&spec) {
-            continue;
-        }
-        let there = collection.indexes().iter().map(|i| &i.spec).chain(&new);
+    for spec in specs.iter().filter(|s| !is_id(s)) {
         let mut same = false;
-        for other in there {
-            same |= is_same(other, &spec)?;
+        for index in collection.indexes() {
+            same |= is_same(&index.spec, spec)?;
         }
         if !same {
-            new.push(spec);
+            new.push(spec.clone());
         }
     }
     Ok(new)
+}
+
+/// No two of those asked for may be the same, nor be in each other's way.
+fn check_among(collection: &Collection, new: &[Document]) -> Result<()> {
+    for (i, spec) in new.iter().enumerate() {
+        for other in new.iter().take(i) {
+            if !is_same(other, spec)? {
+                continue;
+            }
+            return Err(if collection.totals().0 == 0 {
+                let name = spec.get_str("name").unwrap_or_default();
+                Failure::new(68, format!("Identical index already exists: {name}"))
+            } else {
+                Failure::new(96, "Cannot build two identical indexes. Try again without duplicate indexes.")
+            });
+        }
+    }
+    Ok(())
 }
 
 /// Whether an index is there already; an error if it is, but not quite.
@@ -389,10 +418,7 @@ fn to_drop(collection: &Collection, which: &Bson) -> Result<Vec<String>> {
             .iter()
             .map(|name| match name {
                 Bson::String(name) => by_name(name),
-                other => Err(Failure::new(
-                    14,
-                    format!("dropIndexes by an array of names takes strings, not {}", type_name(other)),
-                )),
+                _ => Err(super::shape::wrong_type("dropIndexes", "index", which, "types '[string']")),
             })
             .collect(),
         _ => Ok(Vec::new()),

@@ -24,10 +24,14 @@ const FIELDS: &[Field] = &[
 /// The deepest nesting of a document that is stored.
 const STORED_DEPTH: usize = MAX_DEPTH - 19;
 
+/// The fields of `insert`.
+pub(super) fn shape(body: &Document) -> Result<()> {
+    check("insert", body, FIELDS, true)
+}
+
 impl Run<'_> {
     /// `insert`.
     pub(super) fn insert(&mut self, parked: Parked) -> Result<Outcome> {
-        check("insert", &parked.body, FIELDS, true)?;
         self.refuse_committed()?;
         let ns = of_command(self.db, &parked.body)?;
         writable(&ns)?;
@@ -102,7 +106,7 @@ pub(super) fn capped_in_transaction(ns: &Namespace) -> Failure {
 /// Whether a value may be an `_id`.
 pub(super) fn check_id(id: Option<&Bson>) -> Result<()> {
     match id {
-        Some(value @ (Bson::Array(_) | Bson::RegularExpression(_))) => {
+        Some(value @ (Bson::Array(_) | Bson::RegularExpression(_) | Bson::Undefined)) => {
             Err(Failure::new(53, format!("The '_id' value cannot be of type {}", type_name(value))))
         }
         Some(Bson::Document(d)) => match d.keys().find(|k| k.starts_with('$')) {

@@ -38,11 +38,36 @@ pub(super) fn id_index() -> Document {
     doc! { "v": 2, "key": { "_id": 1 }, "name": "_id_" }
 }
 
+/// The fields of `listCollections`.
+pub(super) fn collections_shape(body: &Document) -> Result<()> {
+    check("listCollections", body, COLLECTIONS, true)
+}
+
+/// The fields of `listIndexes`.
+pub(super) fn indexes_shape(body: &Document) -> Result<()> {
+    check("listIndexes", body, INDEXES, true)
+}
+
+/// The fields of `listDatabases`.
+pub(super) fn databases_shape(body: &Document) -> Result<()> {
+    check("listDatabases", body, DATABASES, true)
+}
+
+/// The fields of `collStats`.
+pub(super) fn coll_stats_shape(body: &Document) -> Result<()> {
+    let fields = [("scale", Kind::Number, false), ("waitForLock", Kind::SafeBool, false)];
+    check("collStats", body, &fields, true)
+}
+
+/// The fields of `dbStats`.
+pub(super) fn db_stats_shape(body: &Document) -> Result<()> {
+    check("dbStats", body, &[("scale", Kind::Number, false), ("freeStorage", Kind::Number, false)], true)
+}
+
 impl Run<'_> {
     /// `listCollections`.
     pub(super) fn list_collections(&mut self, parked: Parked) -> Result<Outcome> {
         let body = &parked.body;
-        check("listCollections", body, COLLECTIONS, true)?;
         let empty = Document::new();
         let filter = query::parse(object(body, "filter").unwrap_or(&empty))?;
         let name_only = flag(body, "nameOnly", false);
@@ -50,15 +75,14 @@ impl Run<'_> {
             .store
             .data
             .database(self.db, self.view)
-            .map(describe)
-            .filter(|d| filter.matches(d))
-            .map(|d| {
+            .map(|c| {
                 if name_only {
-                    doc! { "name": d.get("name").cloned(), "type": "collection" }
+                    doc! { "name": &c.ns.coll, "type": "collection" }
                 } else {
-                    d
+                    describe(c)
                 }
             })
+            .filter(|d| filter.matches(d))
             .map(Arc::new)
             .collect();
         let ns = Namespace { db: self.db.to_owned(), coll: "$cmd.listCollections".to_owned() };
@@ -68,7 +92,6 @@ impl Run<'_> {
     /// `listIndexes`.
     pub(super) fn list_indexes(&mut self, parked: Parked) -> Result<Outcome> {
         let body = &parked.body;
-        check("listIndexes", body, INDEXES, true)?;
         let ns = of_command(self.db, body)?;
         let Some((_, collection)) = self.store.data.find(&ns, self.view) else {
             return Err(Failure::new(26, format!("ns does not exist: {}", full(&ns))));
@@ -94,7 +117,6 @@ impl Run<'_> {
     /// `listDatabases`.
     pub(super) fn list_databases(&mut self, parked: Parked) -> Result<Outcome> {
         let body = &parked.body;
-        check("listDatabases", body, DATABASES, true)?;
         let empty = Document::new();
         let filter = query::parse(object(body, "filter").unwrap_or(&empty))?;
         let mut sizes: BTreeMap<&str, i64> = BTreeMap::new();
@@ -125,8 +147,6 @@ impl Run<'_> {
 
     /// `collStats`: what can be said without a storage engine.
     pub(super) fn coll_stats(&mut self, parked: Parked) -> Result<Outcome> {
-        let fields = [("scale", Kind::Number, false), ("waitForLock", Kind::SafeBool, false)];
-        check("collStats", &parked.body, &fields, true)?;
         let ns = of_command(self.db, &parked.body)?;
         let Some((_, collection)) = self.store.data.find(&ns, View::LATEST) else {
             return Ok(doc! {
@@ -160,13 +180,7 @@ impl Run<'_> {
     }
 
     /// `dbStats`: likewise.
-    pub(super) fn db_stats(&mut self, parked: Parked) -> Result<Outcome> {
-        check(
-            "dbStats",
-            &parked.body,
-            &[("scale", Kind::Number, false), ("freeStorage", Kind::Number, false)],
-            true,
-        )?;
+    pub(super) fn db_stats(&mut self, _: Parked) -> Result<Outcome> {
         let (mut collections, mut objects, mut size, mut indexes) = (0_i64, 0_i64, 0_i64, 0_i64);
         for collection in self.store.data.database(self.db, View::LATEST) {
             collections += 1;

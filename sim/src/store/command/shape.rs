@@ -17,6 +17,8 @@ pub(super) enum Kind {
     Number,
     /// A number that is not negative.
     Count,
+    /// A number that is one at least.
+    Positive,
     /// A 64-bit integer.
     Long,
     /// Text.
@@ -29,9 +31,9 @@ pub(super) enum Kind {
     Objects,
     /// An array of 64-bit integers.
     Longs,
-    /// Text or a document.
-    TextOrObject,
-    /// A document, where `find` says so in its own words.
+    /// Text or a document, to name an index.
+    Hint,
+    /// A document, where `find` says so in its own words: it takes no null either.
     FindObject,
     /// A boolean, where `find` says so in its own words.
     FindBool,
@@ -80,7 +82,8 @@ pub(super) fn check(owner: &str, body: &Document, fields: &[Field], skip_first: 
     for (name, value) in body.iter().skip(usize::from(skip_first)) {
         match fields.iter().find(|(n, ..)| n == name) {
             Some((_, kind, required)) => {
-                if *required || !matches!(value, Bson::Null | Bson::Undefined) {
+                let absent = matches!(value, Bson::Null | Bson::Undefined);
+                if *required || *kind == Kind::FindObject || !absent {
                     check_value(owner, name, value, *kind)?;
                 }
             }
@@ -107,14 +110,19 @@ fn check_value(owner: &str, name: &str, value: &Bson, kind: Kind) -> Result<()> 
         Kind::Bool => wrong("type 'bool'"),
         Kind::SafeBool if number || matches!(value, Bson::Boolean(_)) => Ok(()),
         Kind::SafeBool => wrong("types '[bool, long, int, decimal, double']"),
-        Kind::Number | Kind::Count if !number => wrong("types '[long, int, decimal, double']"),
-        Kind::Count => match as_i64(value) {
-            Some(n) if n < 0 => Err(Failure::new(
-                51024,
-                format!("BSON field '{name}' value must be >= 0, actual value '{n}'"),
-            )),
-            _ => Ok(()),
-        },
+        Kind::Number | Kind::Count | Kind::Positive if !number => {
+            wrong("types '[long, int, decimal, double']")
+        }
+        Kind::Count | Kind::Positive => {
+            let least = i64::from(kind == Kind::Positive);
+            match as_i64(value) {
+                Some(n) if n < least => Err(Failure::new(
+                    51024,
+                    format!("BSON field '{name}' value must be >= {least}, actual value '{n}'"),
+                )),
+                _ => Ok(()),
+            }
+        }
         Kind::Number => Ok(()),
         Kind::Long if matches!(value, Bson::Int64(_)) => Ok(()),
         Kind::Long => wrong("type 'long'"),
@@ -122,8 +130,11 @@ fn check_value(owner: &str, name: &str, value: &Bson, kind: Kind) -> Result<()> 
         Kind::Text => wrong("type 'string'"),
         Kind::Object if matches!(value, Bson::Document(_)) => Ok(()),
         Kind::Object => wrong("type 'object'"),
-        Kind::TextOrObject if matches!(value, Bson::Document(_) | Bson::String(_)) => Ok(()),
-        Kind::TextOrObject => wrong("types '[string, object']"),
+        Kind::Hint if matches!(value, Bson::Document(_) | Bson::String(_)) => Ok(()),
+        Kind::Hint => Err(Failure::new(9, "Hint must be a string or an object")),
+        Kind::Objects if *value == Bson::Null => {
+            Err(Failure::new(10065, format!("invalid parameter: expected an object ({name})")))
+        }
         Kind::Array | Kind::Objects | Kind::Longs => match value {
             Bson::Array(items) => check_items(owner, name, items, kind),
             _ => wrong("type 'array'"),

@@ -48,6 +48,17 @@ pub(super) fn check_namespace(db: &str, body: &Document) -> Result<()> {
     }
 }
 
+/// The fields of `commitTransaction`.
+pub(super) fn commit_shape(body: &Document) -> Result<()> {
+    let fields = [("recoveryToken", Kind::Object, false), ("commitTimestamp", Kind::Any, false)];
+    check("commitTransaction", body, &fields, true)
+}
+
+/// The fields of `abortTransaction`.
+pub(super) fn abort_shape(body: &Document) -> Result<()> {
+    check("abortTransaction", body, &[("recoveryToken", Kind::Object, false)], true)
+}
+
 impl Run<'_> {
     /// The command is part of its session's transaction from here on.
     pub(super) fn enter_transaction(
@@ -105,13 +116,7 @@ impl Run<'_> {
     }
 
     /// `commitTransaction`.
-    pub(super) fn commit_transaction(&mut self, parked: Parked) -> Result<Outcome> {
-        check(
-            "commitTransaction",
-            &parked.body,
-            &[("recoveryToken", Kind::Object, false), ("commitTimestamp", Kind::Any, false)],
-            true,
-        )?;
+    pub(super) fn commit_transaction(&mut self, _: Parked) -> Result<Outcome> {
         self.must_be_in_one("commitTransaction")?;
         let Some(lsid) = self.txn else {
             // Committed before: the reply got lost.
@@ -137,8 +142,7 @@ impl Run<'_> {
     }
 
     /// `abortTransaction`.
-    pub(super) fn abort_transaction(&mut self, parked: Parked) -> Result<Outcome> {
-        check("abortTransaction", &parked.body, &[("recoveryToken", Kind::Object, false)], true)?;
+    pub(super) fn abort_transaction(&mut self, _: Parked) -> Result<Outcome> {
         self.must_be_in_one("abortTransaction")?;
         self.refuse_committed()?;
         if let Some(lsid) = self.txn {

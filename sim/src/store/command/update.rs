@@ -35,18 +35,21 @@ const STATEMENT: &[Field] = &[
     ("collation", Kind::Object, false),
 ];
 
+/// The fields of `update` and of its statements.
+pub(super) fn shape(body: &Document) -> Result<()> {
+    check("update", body, FIELDS, true)?;
+    for statement in body.get_array("updates").into_iter().flatten().filter_map(Bson::as_document) {
+        check("update.updates", statement, STATEMENT, false)?;
+        update::check(statement.get("u").unwrap_or(&Bson::Null))?;
+    }
+    Ok(())
+}
+
 impl Run<'_> {
     /// `update`.
     pub(super) fn update(&mut self, parked: Parked) -> Result<Outcome> {
-        check("update", &parked.body, FIELDS, true)?;
         let statements = parked.body.get_array("updates").cloned().unwrap_or_default();
         let statements: Vec<&Document> = statements.iter().filter_map(Bson::as_document).collect();
-        for statement in &statements {
-            check("update.updates", statement, STATEMENT, false)?;
-            if !matches!(statement.get("u"), Some(Bson::Document(_) | Bson::Array(_))) {
-                return Err(Failure::new(9, "Update argument must be either an object or an array"));
-            }
-        }
         self.refuse_committed()?;
         let ns = of_command(self.db, &parked.body)?;
         writable(&ns)?;

@@ -69,7 +69,8 @@ impl Collection {
         }
     }
 
-    pub(super) fn maker(&self) -> Option<TxnId> {
+    /// The transaction in progress that makes it.
+    pub(crate) fn maker(&self) -> Option<TxnId> {
         self.maker
     }
 

@@ -4,7 +4,7 @@ use super::group::{Accumulator, Group};
 use super::unwind::Unwind;
 use super::{Pipeline, Stage, Target, WhenMatched, WhenNotMatched};
 use crate::oplog::Namespace;
-use crate::store::expression;
+use crate::store::expression::{self, Expression};
 use crate::store::failure::{Failure, Result};
 use crate::store::query::{self, unsupported};
 use crate::store::sort::Sort;
@@ -165,7 +165,7 @@ fn group(spec: &Bson, now: i64) -> Result<Group> {
     let mut fields = Vec::new();
     for (name, value) in d {
         if name == "_id" {
-            id = Some(expression::parse_at(value, Some(now))?);
+            id = Some(group_id(value, now)?);
             continue;
         }
         if name.contains('.') {
@@ -186,6 +186,17 @@ fn group(spec: &Bson, now: i64) -> Result<Group> {
         Some(id) => Ok(Group { id, fields }),
         None => Err(Failure::new(15955, "a group specification must include an _id")),
     }
+}
+
+/// What to group by. A document of fields is one of expressions: no plain numbers and booleans, which would read as inclusions.
+fn group_id(value: &Bson, now: i64) -> Result<Expression> {
+    if let Bson::Document(d) = value
+        && d.values().any(|v| Number::of(v).is_some() || matches!(v, Bson::Boolean(_)))
+        && !d.keys().next().is_some_and(|k| k.starts_with('$'))
+    {
+        return Err(Failure::new(17390, "$group does not support inclusion-style expressions"));
+    }
+    expression::parse_at(value, Some(now))
 }
 
 fn sample(spec: &Bson) -> Result<Stage> {
@@ -227,8 +238,8 @@ fn out(spec: &Bson, db: &str) -> Result<Target> {
 fn merge(spec: &Bson, db: &str) -> Result<Target> {
     let bad = || {
         Failure::new(
-            51182,
-            format!("$merge only supports a string or object argument, not {}", type_name(spec)),
+            14,
+            format!("$merge requires a string or object argument, but found {}", type_name(spec)),
         )
     };
     let Bson::Document(d) = spec else {
@@ -253,5 +264,20 @@ fn merge(spec: &Bson, db: &str) -> Result<Target> {
         Ok("fail") => WhenNotMatched::Fail,
         Ok(_) => return Err(unsupported("this whenNotMatched of $merge")),
     };
+    let possible = match missing {
+        WhenNotMatched::Insert => true,
+        _ => matches!(matched, WhenMatched::Merge | WhenMatched::Replace),
+    };
+    if !possible {
+        let name = |field: &str, default: &'static str| d.get_str(field).unwrap_or(default).to_owned();
+        return Err(Failure::new(
+            51181,
+            format!(
+                "Combination of $merge modes 'whenMatched: {}' and 'whenNotMatched: {}' is not supported",
+                name("whenMatched", "merge"),
+                name("whenNotMatched", "insert")
+            ),
+        ));
+    }
     Ok(Target::Merge(ns, matched, missing))
 }

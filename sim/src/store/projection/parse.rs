@@ -4,7 +4,7 @@ use super::{Kind, Node, Part, Projection};
 use crate::store::expression::{self, is_operator, path_parts};
 use crate::store::failure::{Failure, Result};
 use crate::store::query::{self, unsupported};
-use crate::store::value::{Number, truthy, type_name, whole};
+use crate::store::value::{Number, show_document, show_field, truthy, type_name, whole};
 use bson::{Bson, Document};
 
 /// The projection of `find` and `findAndModify`.
@@ -51,7 +51,11 @@ impl Parser {
     fn all(mut self, spec: &Document) -> Result<Projection> {
         let mut root = Node::default();
         for (name, value) in spec {
-            self.field(&mut root, "", name, value)?;
+            let adding = self.kind == Some(Kind::Add);
+            self.field(&mut root, "", name, value).map_err(|e| match e.code {
+                31249 | 31250 if adding => Self::conflict(&e, spec),
+                _ => e,
+            })?;
         }
         let kind = self.kind.unwrap_or({
             // Only `_id` and computed fields: inclusion, unless all it says is that `_id` goes.
@@ -68,13 +72,27 @@ impl Parser {
         let parts = path_parts(&full)?;
         let adding = self.kind == Some(Kind::Add);
         let part = match value {
-            Bson::Document(d) if d.is_empty() && !adding => {
+            Bson::Document(d) if d.is_empty() && adding => {
+                return Err(Failure::new(
+                    40180,
+                    format!("an empty object is not a valid value. Found empty object at path {full}"),
+                ));
+            }
+            Bson::Document(d) if d.is_empty() => {
                 return Err(Failure::new(
                     51270,
                     "An empty sub-projection is not a valid value. Found empty object at path",
                 ));
             }
-            Bson::Document(d) if d.keys().next().is_some_and(|k| k.starts_with('$')) => self.operator(d)?,
+            Bson::Document(d) if d.keys().next().is_some_and(|k| k.starts_with('$')) => {
+                if d.len() > 1 {
+                    return Err(Failure::new(
+                        16410,
+                        "FieldPath field names may not start with '$'. Consider using $getField or $setField.",
+                    ));
+                }
+                self.operator(d)?
+            }
             Bson::Document(d) if !d.is_empty() => {
                 return d.iter().try_for_each(|(inner, value)| self.field(root, &full, inner, value));
             }
@@ -89,12 +107,30 @@ impl Parser {
             value => self.computed(value)?,
         };
         if matches!(part, Part::Computed(_)) && self.kind == Some(Kind::Exclude) {
+            let shown = show_field(name, value);
             return Err(Failure::new(
-                31252,
-                "Cannot use expression other than $meta in exclusion projection",
+                31310,
+                format!("Cannot use an expression {shown} in an exclusion projection"),
             ));
         }
+        if matches!(part, Part::Computed(_)) {
+            self.kind.get_or_insert(Kind::Include);
+        }
         root.put(&parts, part, &full)
+    }
+
+    /// Two paths of which one is above the other, in the words of `$addFields`.
+    fn conflict(e: &Failure, spec: &Document) -> Failure {
+        let longer = e.message.split(' ').nth(3).unwrap_or_default();
+        let shorter =
+            spec.keys().find(|k| longer.starts_with(&format!("{k}."))).map_or(longer, String::as_str);
+        Failure::new(
+            40176,
+            format!(
+                "specification contains two conflicting paths. Cannot specify both '{longer}' and '{shorter}': {}",
+                show_document(spec)
+            ),
+        )
     }
 
     /// A field to keep or to leave out decides for the whole projection.

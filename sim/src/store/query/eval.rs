@@ -138,14 +138,14 @@ fn ordered(value: Option<&Bson>, order: Order, limit: &Bson) -> bool {
     let or_equal = matches!(order, Order::LessOrEqual | Order::GreaterOrEqual);
     match (value, limit) {
         (None | Some(Bson::Null | Bson::Undefined), Bson::Null) => or_equal,
-        (None, _) => false,
-        // Everything lies on one side of these two, and nothing else compares across types.
-        (Some(value), Bson::MaxKey) if !matches!(value, Bson::MaxKey) => {
+        // These two compare with everything, even with what is not there; nothing else does across types.
+        (value, Bson::MaxKey) if !matches!(value, Some(Bson::MaxKey)) => {
             matches!(order, Order::Less | Order::LessOrEqual)
         }
-        (Some(value), Bson::MinKey) if !matches!(value, Bson::MinKey) => {
+        (value, Bson::MinKey) if !matches!(value, Some(Bson::MinKey)) => {
             matches!(order, Order::Greater | Order::GreaterOrEqual)
         }
+        (None, _) => false,
         (Some(value), limit) if !same_class(value, limit) => false,
         (Some(value), limit) => {
             if let (Some(a), Some(b)) = (Number::of(value), Number::of(limit))

@@ -25,8 +25,15 @@ pub(super) fn field(path: &Path, value: &Bson) -> Result<Filter> {
     match value {
         Bson::Document(d) if is_operators(d) => operators(path, d),
         Bson::RegularExpression(_) => Ok(Filter::Field(path.clone(), Test::Pattern(pattern(value)?))),
-        value => Ok(Filter::Field(path.clone(), Test::Equal(value.clone()))),
+        value => Ok(Filter::Field(path.clone(), equal(value)?)),
     }
+}
+
+fn equal(value: &Bson) -> Result<Test> {
+    if matches!(value, Bson::Undefined) {
+        return Err(bad("cannot compare to undefined"));
+    }
+    Ok(Test::Equal(value.clone()))
 }
 
 /// All operators of one field must hold.
@@ -43,7 +50,7 @@ fn operators(path: &Path, operators: &Document) -> Result<Filter> {
 fn operator(path: &Path, name: &str, value: &Bson, all: &Document) -> Result<Option<Filter>> {
     let not = |filter| Filter::Not(Box::new(filter));
     let test = match name {
-        "$eq" => Test::Equal(value.clone()),
+        "$eq" => equal(value)?,
         "$ne" => return Ok(Some(not(different(path, value)?))),
         "$gt" => order(path, Order::Greater, value)?,
         "$gte" => order(path, Order::GreaterOrEqual, value)?,
@@ -56,7 +63,7 @@ fn operator(path: &Path, name: &str, value: &Bson, all: &Document) -> Result<Opt
             return Ok(Some(if truthy(value) { exists } else { not(exists) }));
         }
         "$not" => return Ok(Some(not(negated(path, value)?))),
-        "$type" => Test::Type(Types::parse(value)?),
+        "$type" => Test::Type(Types::parse(&path.full, value)?),
         "$size" => Test::Size(size(name, value)?),
         "$mod" => modulo(value)?,
         "$all" => return every(path, value).map(Some),
@@ -75,12 +82,15 @@ fn different(path: &Path, value: &Bson) -> Result<Filter> {
     if matches!(value, Bson::RegularExpression(_)) {
         return Err(bad("Can't have regex as arg to $ne."));
     }
-    Ok(Filter::Field(path.clone(), Test::Equal(value.clone())))
+    Ok(Filter::Field(path.clone(), equal(value)?))
 }
 
 fn order(path: &Path, order: Order, value: &Bson) -> Result<Test> {
     if matches!(value, Bson::RegularExpression(_)) {
         return Err(bad(format!("Can't have RegEx as arg to predicate over field '{}'.", path.full)));
+    }
+    if matches!(value, Bson::Undefined) {
+        return Err(bad("cannot compare to undefined"));
     }
     Ok(Test::Order(order, value.clone()))
 }
@@ -191,7 +201,7 @@ fn regex(value: &Bson, options: Option<&Bson>) -> Result<Pattern> {
         Bson::String(source) => Pattern::new(source, options.unwrap_or("")),
         Bson::RegularExpression(r) => {
             if options.is_some() && !r.options.as_str().is_empty() {
-                return Err(Failure::new(51074, "options set in both $regex and $options"));
+                return Err(Failure::new(51075, "options set in both $regex and $options"));
             }
             Pattern::new(r.pattern.as_str(), options.unwrap_or(r.options.as_str()))
         }

@@ -13,8 +13,11 @@ pub(crate) struct Pattern {
 }
 
 impl Pattern {
-    /// Compiles one. Options are the server's: `i`, `m`, `s`, `x`; others are ignored, as it ignores them.
+    /// Compiles one. Options are the server's: `i`, `m`, `s`, `x`, and `u`, which says nothing new.
     pub(crate) fn new(source: &str, options: &str) -> Result<Pattern> {
+        if let Some(flag) = options.chars().find(|c| !matches!(c, 'i' | 'm' | 's' | 'x' | 'u')) {
+            return Err(Failure::new(51108, format!(" invalid flag in regex options: {flag}")));
+        }
         let compiled = RegexBuilder::new(source)
             .case_insensitive(options.contains('i'))
             .multi_line(options.contains('m'))

@@ -34,10 +34,10 @@ const NAMES: [(&str, i64); 21] = [
 
 impl Types {
     /// The argument of `$type`: a name, a code, or an array of them.
-    pub(crate) fn parse(argument: &Bson) -> Result<Types> {
+    pub(crate) fn parse(path: &str, argument: &Bson) -> Result<Types> {
         match argument {
             Bson::Array(items) if items.is_empty() => {
-                Err(Failure::new(9, "$type must match at least one type"))
+                Err(Failure::new(9, format!("{path} must match at least one type")))
             }
             Bson::Array(items) => {
                 let mut types = Types::default();

@@ -3,7 +3,6 @@
 use super::operator::{Effect, Operator, Place};
 use super::{Circumstances, Failure, Modification, Result};
 use crate::store::expression::field_path;
-use crate::store::query::position;
 use crate::store::value::{identical, show_field};
 use bson::{Bson, Document};
 
@@ -34,12 +33,12 @@ pub(super) fn modify(
             (None, _) => true,
         };
         if wrote && !intact {
+            let source =
+                matches!(&m.operator, Operator::RenameFrom(from) if from.first().is_some_and(|p| p == "_id"));
+            let path = if source { "_id" } else { &m.path };
             return Err(Failure::new(
                 66,
-                format!(
-                    "Performing an update on the path '{}' would modify the immutable field '_id'",
-                    m.path
-                ),
+                format!("Performing an update on the path '{path}' would modify the immutable field '_id'"),
             ));
         }
     }
@@ -62,26 +61,22 @@ fn resolved(parts: &[String], at: Circumstances) -> Result<Vec<String>> {
 
 /// The old name's value moves to the new name.
 fn rename(document: &mut Document, from: &[String], to: &[String], walk: Walk<'_>) -> Result<bool> {
-    if through_array(document, from) {
-        return Err(Failure::new(
+    let refuse = |which: &str, parts: &[String], array: &str| {
+        Failure::new(
             2,
             format!(
-                "The source field cannot be an array element, '{}' in doc with {} has an array field",
-                from.join("."),
+                "The {which} field cannot be an array element, '{}' in doc with {} has an array field called '{array}'",
+                parts.join("."),
                 walk.place.id
             ),
-        ));
+        )
+    };
+    if let Some(array) = array_on(document, from) {
+        return Err(refuse("source", from, array));
     }
     let Some(value) = field_path(document, from) else { return Ok(false) };
-    if through_array(document, to) {
-        return Err(Failure::new(
-            2,
-            format!(
-                "The destination field cannot be an array element, '{}' in doc with {} has an array field",
-                to.join("."),
-                walk.place.id
-            ),
-        ));
+    if let Some(array) = array_on(document, to) {
+        return Err(refuse("destination", to, array));
     }
     let set = Operator::Set(value);
     Walk { operator: &set, ..walk }.document(document, to)?;
@@ -89,12 +84,13 @@ fn rename(document: &mut Document, from: &[String], to: &[String], walk: Walk<'_
     Ok(true)
 }
 
-fn through_array(document: &Document, parts: &[String]) -> bool {
-    let Some((first, rest)) = parts.split_first() else { return false };
+/// The name of an array on the way.
+fn array_on<'p>(document: &Document, parts: &'p [String]) -> Option<&'p str> {
+    let (first, rest) = parts.split_first()?;
     match document.get(first) {
-        Some(Bson::Document(inner)) => through_array(inner, rest),
-        Some(Bson::Array(_)) => !rest.is_empty(),
-        _ => false,
+        Some(Bson::Document(inner)) => array_on(inner, rest),
+        Some(Bson::Array(_)) if !rest.is_empty() => Some(first),
+        _ => None,
     }
 }
 
@@ -157,7 +153,7 @@ impl Walk<'_> {
             }
             return Ok(changed);
         }
-        let Some(index) = position(first) else {
+        let Some(index) = index_of(first) else {
             if self.operator.creates(self.at) {
                 return Err(cannot_create(parts, name, &Bson::Array(items.clone())));
             }
@@ -225,6 +221,11 @@ impl Walk<'_> {
         }
         Ok(Some(value))
     }
+}
+
+/// An array index as updates take it: leading zeros and all.
+fn index_of(part: &str) -> Option<usize> {
+    part.bytes().all(|b| b.is_ascii_digit()).then(|| part.parse().ok()).flatten()
 }
 
 fn cannot_create(parts: &[String], name: &str, value: &Bson) -> Failure {

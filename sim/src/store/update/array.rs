@@ -101,31 +101,30 @@ fn by_fields(sort: &Sort, items: Vec<Bson>) -> Vec<Bson> {
 fn array(value: &Bson, operator: &str) -> Result<Vec<Bson>> {
     match value {
         Bson::Array(items) => Ok(items.clone()),
-        other => Err(bad(format!(
-            "The argument to $each in {operator} must be an array but it was of type{} {}",
-            if operator == "$push" { ":" } else { "" },
-            type_name(other)
-        ))),
+        other => {
+            let (code, colon) = if operator == "$push" { (2, ":") } else { (14, "") };
+            let kind = type_name(other);
+            Err(Failure::new(
+                code,
+                format!(
+                    "The argument to $each in {operator} must be an array but it was of type{colon} {kind}"
+                ),
+            ))
+        }
     }
 }
 
 fn integer(name: &str, value: &Bson) -> Result<i64> {
     whole(value).ok_or_else(|| {
-        bad(if crate::store::value::Number::of(value).is_some() {
-            format!(
-                "The value for {name} must be an integer value but was given: {}",
-                crate::store::value::show(value)
-            )
-        } else {
-            format!("The value for {name} must be an integer value but was given type: {}", type_name(value))
-        })
+        let how = if name == "$position" { ", not of type" } else { " but was given type" };
+        bad(format!("The value for {name} must be an integer value{how}: {}", type_name(value)))
     })
 }
 
 fn push_sort(value: &Bson) -> Result<PushSort> {
     match value {
         Bson::Document(d) if d.is_empty() => Err(bad(
-            "The $sort pattern is empty when it should be a set of fields.".to_owned(),
+            "The sort pattern is empty when it should be a set of fields.".to_owned(),
         )),
         Bson::Document(d) => {
             if d.values().any(|v| !matches!(whole(v), Some(1 | -1))) {
@@ -217,12 +216,12 @@ pub(super) fn pop(value: Option<&Bson>, first: bool, place: Place<'_>) -> Result
 }
 
 /// `$pop` takes 1 or -1: whether it is the first that goes.
-pub(super) fn pop_end(argument: &Bson) -> Result<bool> {
+pub(super) fn pop_end(path: &str, argument: &Bson) -> Result<bool> {
     match whole(argument) {
         Some(1) => Ok(false),
         Some(-1) => Ok(true),
         Some(n) => Err(Failure::new(9, format!("$pop expects 1 or -1, found: {n}"))),
-        None => Err(Failure::new(9, format!("Expected a number in: {}", show_field("$pop", argument)))),
+        None => Err(Failure::new(9, format!("Expected a number in: {}", show_field(path, argument)))),
     }
 }
 

@@ -8,7 +8,7 @@ mod parse;
 mod pull;
 mod upsert;
 
-pub(crate) use parse::{parse, refuse_array_filters};
+pub(crate) use parse::{check, parse, refuse_array_filters};
 pub(crate) use upsert::upsert;
 
 use super::failure::{Failure, Result};
@@ -73,10 +73,11 @@ impl Update {
 /// The `_id` stays, in front.
 fn replace(old: &Document, replacement: &Document) -> Result<Document> {
     let mut new = Document::new();
+    // An equal number of another type may take its place.
     let kept = match (old.get("_id"), replacement.get("_id")) {
         (Some(id), Some(other)) if compare(id, other).is_ne() => return Err(altered(other)),
-        (Some(id), _) => Some(id),
-        (None, id) => id,
+        (id, None) => id,
+        (_, id) => id,
     };
     if let Some(id) = kept {
         new.insert("_id", id.clone());

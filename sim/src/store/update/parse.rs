@@ -11,6 +11,35 @@ use crate::store::value::{Number, show_field, type_name};
 use bson::{Bson, Document};
 use std::cmp::Ordering;
 
+/// What is refused before anything of the command is carried out: stages that are none.
+pub(crate) fn check(update: &Bson) -> Result<()> {
+    let stages = match update {
+        Bson::Document(_) => return Ok(()),
+        Bson::Array(stages) => stages,
+        _ => return Err(Failure::new(9, "Update argument must be either an object or an array")),
+    };
+    for stage in stages {
+        stage_parts(stage)?;
+    }
+    Ok(())
+}
+
+fn stage_parts(stage: &Bson) -> Result<(&str, &Bson)> {
+    let Bson::Document(d) = stage else {
+        return Err(Failure::new(14, "Each element of the 'pipeline' array must be an object"));
+    };
+    let (1, Some((name, spec))) = (d.len(), d.iter().next()) else {
+        return Err(Failure::new(
+            40323,
+            "A pipeline stage specification object must contain exactly one field.",
+        ));
+    };
+    if !crate::store::pipeline::is_stage(name) {
+        return Err(Failure::new(40324, format!("Unrecognized pipeline stage name: '{name}'")));
+    }
+    Ok((name, spec))
+}
+
 /// Reads an update. `now` is what `$$NOW` stands for.
 pub(crate) fn parse(update: &Bson, now: i64) -> Result<Update> {
     match update {
@@ -37,21 +66,12 @@ fn replacement(d: &Document) -> Result<Update> {
 fn pipeline(stages: &[Bson], now: i64) -> Result<Update> {
     let mut steps = Vec::with_capacity(stages.len());
     for stage in stages {
-        let Bson::Document(d) = stage else {
-            return Err(Failure::new(14, "Each element of the 'pipeline' array must be an object"));
-        };
-        let (1, Some((name, spec))) = (d.len(), d.iter().next()) else {
-            return Err(Failure::new(
-                40323,
-                "A pipeline stage specification object must contain exactly one field.",
-            ));
-        };
+        let (name, spec) = stage_parts(stage)?;
         match Transform::parse(name, spec, now)? {
             Some(step) => steps.push(step),
-            None if crate::store::pipeline::is_stage(name) => {
+            None => {
                 return Err(Failure::new(72, format!("{name} is not allowed to be used within an update")));
             }
-            None => return Err(Failure::new(40324, format!("Unrecognized pipeline stage name: '{name}'"))),
         }
     }
     Ok(Update::Pipeline(steps))
@@ -124,7 +144,7 @@ fn operator(name: &str, path: &str, value: &Bson) -> Result<Operator> {
         "$currentDate" => Operator::CurrentDate { timestamp: date_type(value)? },
         "$push" => Operator::Push(Push::parse(value)?),
         "$addToSet" => Operator::AddToSet(set_members(value)?),
-        "$pop" => Operator::Pop { first: pop_end(value)? },
+        "$pop" => Operator::Pop { first: pop_end(path, value)? },
         "$pull" => Operator::Pull(Pull::parse(value)?),
         "$pullAll" => match value {
             Bson::Array(values) => Operator::Pull(Pull::Values(values.clone())),
@@ -287,7 +307,7 @@ fn checked_path(path: &str) -> Result<Vec<String>> {
                 format!("No array filter found for identifier '{identifier}' in path '{path}'"),
             ));
         }
-        if !positional && part.starts_with('$') {
+        if !positional && i == 0 && part.starts_with('$') {
             return Err(Failure::new(
                 52,
                 format!(
