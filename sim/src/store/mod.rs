@@ -61,6 +61,9 @@ pub struct Store {
     transactions: BTreeMap<TxnId, Transaction>,
     cursors: BTreeMap<i64, Cursor>,
     rng: Rng,
+    /// What this store's ObjectIds have in common, and how many there were.
+    process: u64,
+    ids: u32,
     applied: OpTime,
     committed: OpTime,
     generation: u64,
@@ -70,12 +73,15 @@ pub struct Store {
 impl Store {
     /// A store without any data. The seed makes ObjectIds and cursor ids.
     pub fn new(seed: u64) -> Store {
+        let mut rng = Rng::new(seed);
         Store {
+            process: rng.next_u64(),
+            ids: 0,
             data: Data::default(),
             sessions: Sessions::default(),
             transactions: BTreeMap::new(),
             cursors: BTreeMap::new(),
-            rng: Rng::new(seed),
+            rng,
             applied: OpTime::default(),
             committed: OpTime::default(),
             generation: 0,

@@ -13,6 +13,7 @@
 
 mod compare;
 mod json;
+mod random;
 mod script;
 
 use bson::{Document, doc};

@@ -111,13 +111,17 @@ impl Run<'_> {
         }
     }
 
-    /// A fresh ObjectId, of this time.
+    /// A fresh ObjectId: of this time, this store, and after all before it.
     fn new_id(&mut self) -> Bson {
-        let random = self.store.rng.next_u64().to_be_bytes();
+        let store = &mut *self.store;
+        store.ids = store.ids.wrapping_add(1);
         let seconds = u32::try_from(self.now / 1000).unwrap_or(0).to_be_bytes();
+        let process = store.process.to_be_bytes();
+        let counter = store.ids.to_be_bytes();
         let mut bytes = [0; 12];
         bytes[..4].copy_from_slice(&seconds);
-        bytes[4..].copy_from_slice(&random);
+        bytes[4..9].copy_from_slice(&process[3..]);
+        bytes[9..].copy_from_slice(&counter[1..]);
         Bson::ObjectId(ObjectId::from_bytes(bytes))
     }
 

@@ -10,7 +10,7 @@ use crate::store::sort::Sort;
 use crate::store::update::{Circumstances, Update, upsert};
 use crate::store::value::document_size;
 use crate::store::value::size::MAX_DOCUMENT;
-use bson::Document;
+use bson::{Bson, Document};
 use std::sync::Arc;
 
 /// A document that a filter found.
@@ -93,7 +93,16 @@ impl Run<'_> {
     ) -> Result<Arc<Document>> {
         let now = self.now;
         let document = upsert(filter, update, now, || self.new_id())?;
-        check_id(document.get("_id"))?;
+        match document.get("_id") {
+            Some(Bson::Array(_)) if update.is_replacement() => {
+                return Err(Failure::new(
+                    54,
+                    "After applying the update to the document, the (immutable) field '_id' was found to be an array or array \
+                     descendant.",
+                ));
+            }
+            id => check_id(id)?,
+        }
         if document_size(&document) > MAX_DOCUMENT {
             return Err(Failure::new(17420, format!("Document to upsert is larger than {MAX_DOCUMENT}")));
         }

@@ -133,6 +133,9 @@ impl Collection {
         let look_up = move |id: &RecordId| Some((*id, self.records.get(id)?.visible(view)?));
         let passes = move |found: &Found<'c>| filter.matches(found.1);
         match filter.ids() {
+            Ids::All if filter.goes_by_id() => {
+                Box::new(self.ids.values().flatten().filter_map(look_up).filter(passes))
+            }
             Ids::All => Box::new(self.after(0, view).filter(passes)),
             Ids::These(ids) => Box::new(
                 ids.into_iter()

@@ -106,7 +106,15 @@ fn call(operator: Operator, arguments: &[Expression], scope: &Scope<'_>) -> Resu
         }
         _ => {}
     }
-    let values: Vec<Option<Bson>> = arguments.iter().map(|a| a.eval(scope)).collect::<Result<_>>()?;
+    let mut values: Vec<Option<Bson>> = arguments.iter().map(|a| a.eval(scope)).collect::<Result<_>>()?;
+    if matches!(operator, Operator::Add | Operator::Multiply) {
+        // The server moves constants to the end, which shows where one of the others is null.
+        let mut constants = arguments.iter().map(|a| matches!(a, Expression::Constant(_)));
+        let (last, first): (Vec<_>, Vec<_>) =
+            values.into_iter().partition(|_| constants.next() == Some(true));
+        values = first;
+        values.extend(last);
+    }
     apply(operator, &values)
 }
 
@@ -115,6 +123,9 @@ fn apply(operator: Operator, values: &[Option<Bson>]) -> Result<Option<Bson>> {
     let second = values.get(1).and_then(Option::as_ref);
     let order = || match (first, second) {
         (None, None) => Ordering::Equal,
+        // What is missing comes before everything but this.
+        (None, Some(Bson::MinKey)) => Ordering::Greater,
+        (Some(Bson::MinKey), None) => Ordering::Less,
         (None, Some(_)) => Ordering::Less,
         (Some(_), None) => Ordering::Greater,
         (Some(a), Some(b)) => compare(a, b),

@@ -15,10 +15,9 @@ pub(super) fn fold(operator: Operator, values: &[Option<Bson>]) -> Result<Bson> 
     let add = operator == Operator::Add;
     let mut total = Number::Int(if add { 0 } else { 1 });
     let mut date = None;
-    let mut null = false;
     for value in values {
         if nullish(value.as_ref()) {
-            null = true;
+            return Ok(Bson::Null);
         } else if let Some(n) = value.as_ref().and_then(Number::of) {
             let next = if add { total.add(n) } else { total.multiply(n) };
             total = next.unwrap_or_else(|| {
@@ -32,16 +31,13 @@ pub(super) fn fold(operator: Operator, values: &[Option<Bson>]) -> Result<Bson> 
             return Err(if add {
                 Failure::new(16554, format!("$add only supports numeric or date types, not {kind}"))
             } else {
-                Failure::new(16555, format!("$multiply only supports numeric types, not {kind}"))
+                Failure::new(14, format!("$multiply only supports numeric types, not {kind}"))
             });
         }
     }
-    Ok(match (null, date) {
-        (true, _) => Bson::Null,
-        (false, Some(ms)) => {
-            Bson::DateTime(bson::DateTime::from_millis(ms.saturating_add(total.to_f64() as i64)))
-        }
-        (false, None) => total.to_bson(),
+    Ok(match date {
+        Some(ms) => Bson::DateTime(bson::DateTime::from_millis(ms.saturating_add(total.to_f64() as i64))),
+        None => total.to_bson(),
     })
 }
 
@@ -60,9 +56,7 @@ pub(super) fn pair(operator: Operator, a: Option<&Bson>, b: Option<&Bson>) -> Re
     }
     let (Some(x), Some(y)) = (a.and_then(Number::of), b.and_then(Number::of)) else {
         return Err(match operator {
-            Operator::Subtract => {
-                Failure::new(16556, format!("can't $subtract {} from {}", kind(b), kind(a)))
-            }
+            Operator::Subtract => Failure::new(14, format!("can't $subtract {} from {}", kind(b), kind(a))),
             Operator::Divide => Failure::new(
                 16609,
                 format!("$divide only supports numeric types, not {} and {}", kind(a), kind(b)),

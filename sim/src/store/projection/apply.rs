@@ -36,7 +36,9 @@ impl Node {
                     kept.insert(name, value.clone());
                 }
                 Some(Part::Inside(inner)) => {
-                    if let Some(value) = inner.include_value(value) {
+                    // What is to be computed inside of it takes its place.
+                    let room = || inner.makes().then(|| Bson::Document(Document::new()));
+                    if let Some(value) = inner.include_value(value).or_else(room) {
                         kept.insert(name, value);
                     }
                 }
@@ -50,7 +52,10 @@ impl Node {
         match value {
             Bson::Document(d) => Some(Bson::Document(self.include(d, false))),
             Bson::Array(items) => {
-                Some(Bson::Array(items.iter().filter_map(|item| self.include_value(item)).collect()))
+                // Where something is to be computed inside of them, elements that go leave room for that.
+                let room = || self.makes().then(|| Bson::Document(Document::new()));
+                let included = items.iter().filter_map(|item| self.include_value(item).or_else(room));
+                Some(Bson::Array(included.collect()))
             }
             _ => None,
         }
@@ -94,7 +99,9 @@ impl Node {
                 },
                 Part::Inside(inner) if inner.computes() => {
                     let before = target.get(name).cloned();
-                    target.insert(name, inner.compute_value(before, scope)?);
+                    if before.is_some() || inner.makes() {
+                        target.insert(name, inner.compute_value(before, scope)?);
+                    }
                 }
                 Part::Inside(_) => {}
                 Part::Slice(skip, limit) => {
@@ -102,15 +109,26 @@ impl Node {
                         *items = sliced(items, *skip, *limit);
                     }
                 }
-                Part::Element(filter) => {
-                    target.remove(name);
-                    if let Some(element) = first_element(filter, source.get(name)) {
+                Part::Element(filter) => match first_element(filter, source.get(name)) {
+                    Some(element) => {
                         target.insert(name, Bson::Array(vec![element]));
                     }
-                }
+                    None => {
+                        target.remove(name);
+                    }
+                },
             }
         }
         Ok(())
+    }
+
+    /// Whether anything inside is computed, and so made where there is nothing.
+    fn makes(&self) -> bool {
+        self.fields.iter().any(|(_, part)| match part {
+            Part::Inside(inner) => inner.makes(),
+            Part::Computed(_) => true,
+            _ => false,
+        })
     }
 
     fn computes(&self) -> bool {
@@ -131,6 +149,7 @@ impl Node {
             Some(Bson::Array(items)) => Bson::Array(
                 items.into_iter().map(|item| self.compute_value(Some(item), scope)).collect::<Result<_>>()?,
             ),
+            Some(other) if !self.makes() => other,
             _ => {
                 let mut made = Document::new();
                 self.compute(&mut made, &Document::new(), scope)?;

@@ -41,11 +41,12 @@ struct Parser {
     kind: Option<Kind>,
     id: Option<bool>,
     computes: bool,
+    slices: bool,
 }
 
 impl Parser {
     fn new(find: bool, now: Option<i64>) -> Parser {
-        Parser { find, now, kind: None, id: None, computes: false }
+        Parser { find, now, kind: None, id: None, computes: false, slices: false }
     }
 
     fn all(mut self, spec: &Document) -> Result<Projection> {
@@ -58,8 +59,12 @@ impl Parser {
             })?;
         }
         let kind = self.kind.unwrap_or({
-            // Only `_id` and computed fields: inclusion, unless all it says is that `_id` goes.
-            if self.computes || self.id == Some(true) { Kind::Include } else { Kind::Exclude }
+            // Only `_id`, slices and elements: inclusion, unless all it says is that something goes.
+            if self.id == Some(true) || (self.computes && !self.slices) {
+                Kind::Include
+            } else {
+                Kind::Exclude
+            }
         });
         Ok(Projection { kind, id: self.id.unwrap_or(true), root })
     }
@@ -91,7 +96,7 @@ impl Parser {
                         "FieldPath field names may not start with '$'. Consider using $getField or $setField.",
                     ));
                 }
-                self.operator(d)?
+                self.operator(d, parts.len())?
             }
             Bson::Document(d) if !d.is_empty() => {
                 return d.iter().try_for_each(|(inner, value)| self.field(root, &full, inner, value));
@@ -154,10 +159,16 @@ impl Parser {
         Ok(Part::Computed(expression::parse_at(value, self.now)?))
     }
 
-    fn operator(&mut self, d: &Document) -> Result<Part> {
+    fn operator(&mut self, d: &Document, depth: usize) -> Result<Part> {
         let Some((name, argument)) = d.iter().next() else { return Ok(Part::Named) };
         match name.as_str() {
-            "$slice" if self.find => slice(argument),
+            "$slice" if self.find => {
+                self.slices = true;
+                slice(argument)
+            }
+            "$elemMatch" if self.find && depth > 1 => {
+                Err(Failure::new(31275, "Cannot use $elemMatch projection on a nested field."))
+            }
             "$elemMatch" if self.find => {
                 self.computes = true;
                 let Bson::Document(condition) = argument else {

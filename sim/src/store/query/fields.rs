@@ -48,37 +48,61 @@ impl Filter {
         }
     }
 
-    /// The fields that equality in the filter gives a document that an upsert makes: path and value. The server's rules:
+    /// Whether the server would look at documents in the order of their `_id`s: wherever an index on it can help at all.
+    pub(crate) fn goes_by_id(&self) -> bool {
+        match self {
+            Filter::And(all) => all.iter().any(Filter::goes_by_id),
+            Filter::Field(path, test) => {
+                path.full == "_id"
+                    && !matches!(test, Test::ElementObject(_) | Test::ElementValue(_) | Test::Size(_))
+            }
+            Filter::Not(inner) => matches!(
+                inner.as_ref(),
+                Filter::Field(path, Test::Equal(_) | Test::In(_) | Test::Order(..)) if path.full == "_id"
+            ),
+            _ => false,
+        }
+    }
+
+    /// The fields that equality in the filter gives a document that an upsert makes: path and value, of those wanted by the
+    /// first part of their path. The server's rules:
     /// `$and` and an `$or` of one are looked into, a field may be named once, and not above or below another.
-    pub(crate) fn equalities(&self) -> Result<Vec<(&[String], &Bson)>> {
-        let mut found: Vec<(&str, &[String], &Bson)> = Vec::new();
-        self.collect_equalities(&mut found)?;
+    pub(crate) fn equalities(&self, wanted: fn(&str) -> bool) -> Result<Vec<(&[String], &Bson)>> {
+        let mut all = Vec::new();
+        self.collect_equalities(wanted, &mut all);
+        // The server's plan has them in the order of their paths.
+        all.sort_by_key(|(full, ..)| *full);
+        let mut found: Vec<Equality<'_>> = Vec::with_capacity(all.len());
+        for (full, parts, value) in all {
+            check_equality(&found, full, parts)?;
+            found.push((full, parts, value));
+        }
         Ok(found.into_iter().map(|(_, parts, value)| (parts, value)).collect())
     }
 
-    fn collect_equalities<'f>(&'f self, found: &mut Vec<(&'f str, &'f [String], &'f Bson)>) -> Result<()> {
+    fn collect_equalities<'f>(&'f self, wanted: fn(&str) -> bool, found: &mut Vec<Equality<'f>>) {
         match self {
-            Filter::And(all) => all.iter().try_for_each(|f| f.collect_equalities(found)),
-            Filter::Or(some) if some.len() == 1 => some.iter().try_for_each(|f| f.collect_equalities(found)),
-            Filter::Field(path, Test::Equal(value)) => add_equality(found, &path.full, &path.parts, value),
-            Filter::Field(path, Test::In(one_of)) => match one_of.values.as_slice() {
-                [only] if !one_of.null && one_of.patterns.is_empty() => {
-                    add_equality(found, &path.full, &path.parts, &only.0)
-                }
-                _ => Ok(()),
-            },
-            _ => Ok(()),
+            // What nothing can pass says nothing of what does.
+            Filter::And(all) if all.iter().any(|f| matches!(f, Filter::Constant(false))) => {}
+            Filter::And(all) => all.iter().for_each(|f| f.collect_equalities(wanted, found)),
+            Filter::Or(some) if some.len() == 1 => {
+                some.iter().for_each(|f| f.collect_equalities(wanted, found));
+            }
+            Filter::Field(path, test) if path.parts.first().is_some_and(|p| wanted(p)) => {
+                found.extend(
+                    test.only_value().map(|value| (path.full.as_str(), path.parts.as_slice(), value)),
+                );
+            }
+            _ => {}
         }
     }
 }
 
-fn add_equality<'f>(
-    found: &mut Vec<(&'f str, &'f [String], &'f Bson)>,
-    full: &'f str,
-    parts: &'f [String],
-    value: &'f Bson,
-) -> Result<()> {
-    for (other, other_parts, _) in found.iter() {
+/// A path, its parts, and the value it must have.
+type Equality<'f> = (&'f str, &'f [String], &'f Bson);
+
+fn check_equality(found: &[Equality<'_>], full: &str, parts: &[String]) -> Result<()> {
+    for (other, other_parts, _) in found {
         if *other == full {
             return Err(Failure::new(
                 54,
@@ -92,11 +116,23 @@ fn add_equality<'f>(
             ));
         }
     }
-    found.push((full, parts, value));
     Ok(())
 }
 
 impl Test {
+    /// The one value that passes, if there is one.
+    fn only_value(&self) -> Option<&Bson> {
+        match self {
+            Test::Equal(value) => Some(value),
+            Test::In(one_of) if one_of.patterns.is_empty() => match (one_of.values.as_slice(), one_of.null) {
+                ([Key(only)], false) => Some(only),
+                ([], true) => Some(&Bson::Null),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     /// Regular expressions, arrays and null make an equality more than a look-up.
     fn ids(&self) -> Ids<'_> {
         match self {
@@ -141,6 +177,6 @@ mod tests {
     #[test]
     fn equalities_must_not_overlap() {
         let filter = parse(&doc! { "a": 1, "a.b": 2 }).unwrap();
-        assert_eq!(filter.equalities().unwrap_err().code, 54);
+        assert_eq!(filter.equalities(|_| true).unwrap_err().code, 54);
     }
 }

@@ -9,7 +9,7 @@ mod pattern;
 mod types;
 
 pub(crate) use fields::Ids;
-pub(crate) use operators::is_operators;
+pub(crate) use operators::is_condition;
 pub(crate) use parse::{parse, unsupported};
 pub(crate) use path::{Leaf, Path, position, split, visit};
 

@@ -20,6 +20,14 @@ pub(crate) fn is_operators(document: &Document) -> bool {
         .is_some_and(|k| k.starts_with('$') && !matches!(k.as_str(), "$ref" | "$id" | "$db"))
 }
 
+/// Whether a document holds operators that say something of a value by itself.
+pub(crate) fn is_condition(document: &Document) -> bool {
+    is_operators(document)
+        && !document.keys().next().is_some_and(|k| {
+            matches!(k.as_str(), "$not" | "$and" | "$or" | "$nor" | "$expr" | "$where" | "$comment")
+        })
+}
+
 /// What a filter says of one field.
 pub(super) fn field(path: &Path, value: &Bson) -> Result<Filter> {
     match value {

@@ -30,6 +30,12 @@ fn top_level(name: &str, value: &Bson) -> Result<Option<Filter>> {
         "$expr" => Filter::Expression(Box::new(expression::parse(value)?)),
         "$alwaysTrue" => Filter::Constant(true),
         "$alwaysFalse" => Filter::Constant(false),
+        "$not" => {
+            return Err(Failure::new(
+                2,
+                "unknown top level operator: $not. If you are trying to negate an entire expression, use $nor.",
+            ));
+        }
         "$where" | "$jsonSchema" | "$text" | "$sampleRate" => return Err(unsupported(name)),
         _ => {
             return Err(Failure::new(

@@ -16,12 +16,13 @@ pub(super) fn modify(
     at: Circumstances,
 ) -> Result<Option<Document>> {
     let mut new = old.clone();
-    let id = old.get("_id").map_or_else(String::new, |id| show_field("_id", id));
+    let id = old.get("_id").map_or_else(|| "no id".to_owned(), |id| show_field("_id", id));
     let mut changed = false;
     for m in modifications {
         let parts = resolved(&m.parts, at)?;
         let name = parts.last().map_or("", String::as_str);
-        let walk = Walk { operator: &m.operator, place: Place { name, path: &m.path, id: &id }, at };
+        let path = parts.join(".");
+        let walk = Walk { operator: &m.operator, place: Place { name, path: &path, id: &id }, at };
         let wrote = match &m.operator {
             Operator::RenameFrom(from) => rename(&mut new, from, &parts, walk)?,
             _ => walk.document(&mut new, &parts)?,
@@ -71,6 +72,16 @@ fn rename(document: &mut Document, from: &[String], to: &[String], walk: Walk<'_
             ),
         )
     };
+    if let Some((name, value)) = block_on(document, from) {
+        return Err(Failure::new(
+            28,
+            format!(
+                "cannot use the part ({name} of {}) to traverse the element ({{{}}})",
+                from.join("."),
+                show_field(name, value)
+            ),
+        ));
+    }
     if let Some(array) = array_on(document, from) {
         return Err(refuse("source", from, array));
     }
@@ -92,6 +103,24 @@ fn array_on<'p>(document: &Document, parts: &'p [String]) -> Option<&'p str> {
         Some(Bson::Array(_)) if !rest.is_empty() => Some(first),
         _ => None,
     }
+}
+
+/// A value on the way that the path cannot go into, with its name: neither a document nor an array with an index to come.
+fn block_on<'d>(document: &'d Document, parts: &'d [String]) -> Option<(&'d str, &'d Bson)> {
+    let (mut name, mut rest) = parts.split_first()?;
+    let mut value = document.get(name)?;
+    while let Some((next, after)) = rest.split_first() {
+        value = match value {
+            Bson::Document(inner) => inner.get(next)?,
+            Bson::Array(items) => match index_of(next) {
+                Some(i) => items.get(i)?,
+                None => return Some((name, value)),
+            },
+            _ => return Some((name, value)),
+        };
+        (name, rest) = (next, after);
+    }
+    None
 }
 
 /// One operator on its way.
@@ -140,7 +169,7 @@ impl Walk<'_> {
             Bson::Array(items) => self.array(items, name, rest),
             other if rest.first().is_some_and(|p| p == "$[]") => Err(not_an_array(name, other)),
             other if self.operator.creates(self.at) => Err(cannot_create(rest, name, other)),
-            _ => Ok(false),
+            other => self.blocked(rest, name, other),
         }
     }
 
@@ -149,7 +178,9 @@ impl Walk<'_> {
         if first == "$[]" {
             let mut changed = false;
             for (i, item) in items.iter_mut().enumerate() {
-                changed |= self.element(item, i, rest)?;
+                let path = self.place.path.replacen("$[]", &i.to_string(), 1);
+                let place = Place { path: &path, ..self.place };
+                changed |= Walk { place, ..self }.element(item, i, rest)?;
             }
             return Ok(changed);
         }
@@ -157,7 +188,7 @@ impl Walk<'_> {
             if self.operator.creates(self.at) {
                 return Err(cannot_create(parts, name, &Bson::Array(items.clone())));
             }
-            return Ok(false);
+            return self.blocked(parts, name, &Bson::Array(items.clone()));
         };
         if let Some(item) = items.get_mut(index) {
             return self.element(item, index, rest);
@@ -181,10 +212,12 @@ impl Walk<'_> {
 
     /// An element: removed ones leave null behind.
     fn element(self, item: &mut Bson, index: usize, rest: &[String]) -> Result<bool> {
+        let name = index.to_string();
         if !rest.is_empty() {
-            return self.value(item, &index.to_string(), rest);
+            return self.value(item, &name, rest);
         }
-        Ok(match self.operator.effect(Some(item), self.place, self.at)? {
+        let place = Place { name: &name, ..self.place };
+        Ok(match self.operator.effect(Some(item), place, self.at)? {
             Effect::Keep => false,
             Effect::Set(value) => {
                 *item = value;
@@ -197,11 +230,24 @@ impl Walk<'_> {
         })
     }
 
+    /// The path goes on where there is nothing to go into. Operators that make nothing and look for no array do not mind.
+    fn blocked(self, parts: &[String], name: &str, value: &Bson) -> Result<bool> {
+        if !matches!(self.operator, Operator::Pop { .. } | Operator::Pull(_) | Operator::PullAll(_)) {
+            return Ok(false);
+        }
+        let part = parts.first().map_or("", String::as_str);
+        Err(Failure::new(
+            28,
+            format!(
+                "Cannot use the part ({part}) of ({}) to traverse the element ({{{}}})",
+                self.place.path,
+                show_field(name, value)
+            ),
+        ))
+    }
+
     /// A path that is not there, made for an operator that wants it.
     fn made(self, parts: &[String]) -> Result<Option<Bson>> {
-        if !self.operator.creates(self.at) {
-            return Ok(None);
-        }
         if parts.iter().any(|p| p == "$[]") {
             return Err(Failure::new(
                 2,
@@ -210,6 +256,9 @@ impl Walk<'_> {
                     self.place.path.split(".$[]").next().unwrap_or_default()
                 ),
             ));
+        }
+        if !self.operator.creates(self.at) {
+            return Ok(None);
         }
         let Effect::Set(mut value) = self.operator.effect(None, self.place, self.at)? else {
             return Ok(None);

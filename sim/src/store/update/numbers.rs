@@ -65,7 +65,7 @@ pub(super) fn bits(value: Option<&Bson>, steps: &[(Bits, i64, bool)], place: Pla
                 2,
                 format!(
                     "Cannot apply $bit to a value of non-integral type.{} has the field {} of non-integer type {}",
-                    place.id,
+                    if place.id == "no id" { "INVALID-MUTABLE-ELEMENT" } else { place.id },
                     place.name,
                     type_name(other)
                 ),

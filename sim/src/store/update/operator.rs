@@ -4,7 +4,7 @@ use super::array::{Push, add_to_set, pop};
 use super::numbers::{Bits, bits, increment, multiply};
 use super::pull::Pull;
 use super::{Circumstances, Failure, Result};
-use crate::store::value::{Number, compare, identical};
+use crate::store::value::{Number, compare, identical, type_name};
 use bson::{Bson, Timestamp};
 
 /// One operator with its argument.
@@ -28,6 +28,7 @@ pub(crate) enum Operator {
         first: bool,
     },
     Pull(Pull),
+    PullAll(Vec<Bson>),
     Bit(Vec<(Bits, i64, bool)>),
     /// `$rename`, at the new name: what the old one was.
     RenameFrom(Vec<String>),
@@ -62,7 +63,11 @@ impl Operator {
     pub(super) fn creates(&self, at: Circumstances) -> bool {
         match self {
             Operator::SetOnInsert(_) => at.insert,
-            Operator::Unset | Operator::Pop { .. } | Operator::Pull(_) | Operator::RenameAway => false,
+            Operator::Unset
+            | Operator::Pop { .. }
+            | Operator::Pull(_)
+            | Operator::PullAll(_)
+            | Operator::RenameAway => false,
             _ => true,
         }
     }
@@ -80,8 +85,8 @@ impl Operator {
                     Effect::Keep
                 }
             }
-            Operator::Increment(by) => set(value, increment(value, *by, place)?),
-            Operator::Multiply(by) => set(value, multiply(value, *by, place)?),
+            Operator::Increment(by) => set_number(value, increment(value, *by, place)?),
+            Operator::Multiply(by) => set_number(value, multiply(value, *by, place)?),
             Operator::Min(new) => match value {
                 Some(old) if compare(new, old).is_ge() => Effect::Keep,
                 _ => Effect::Set(new.clone()),
@@ -104,16 +109,32 @@ impl Operator {
             },
             Operator::AddToSet(new) => add_to_set(value, new, place)?,
             Operator::Pop { first } => pop(value, *first, place)?,
-            Operator::Pull(pull) => match value {
-                None => Effect::Keep,
-                Some(Bson::Array(items)) => {
-                    let kept: Vec<Bson> = items.iter().filter(|item| !pull.takes(item)).cloned().collect();
-                    if kept.len() == items.len() { Effect::Keep } else { Effect::Set(Bson::Array(kept)) }
-                }
-                Some(_) => return Err(Failure::new(2, "Cannot apply $pull to a non-array value")),
-            },
+            Operator::Pull(pull) => pulled(value, |item| pull.takes(item))?,
+            Operator::PullAll(values) => {
+                pulled(value, |item| values.iter().any(|v| compare(v, item).is_eq()))?
+            }
             Operator::Bit(steps) => set(value, bits(value, steps, place)?),
         })
+    }
+}
+
+/// What is left of an array.
+fn pulled(value: Option<&Bson>, takes: impl Fn(&Bson) -> bool) -> Result<Effect> {
+    match value {
+        None => Ok(Effect::Keep),
+        Some(Bson::Array(items)) => {
+            let kept: Vec<Bson> = items.iter().filter(|item| !takes(item)).cloned().collect();
+            Ok(if kept.len() == items.len() { Effect::Keep } else { Effect::Set(Bson::Array(kept)) })
+        }
+        Some(_) => Err(Failure::new(2, "Cannot apply $pull to a non-array value")),
+    }
+}
+
+/// A number equal to the old one and of its type is no change, however many zeros it has.
+fn set_number(old: Option<&Bson>, new: Bson) -> Effect {
+    match old {
+        Some(old) if type_name(old) == type_name(&new) && compare(old, &new).is_eq() => Effect::Keep,
+        _ => Effect::Set(new),
     }
 }
 

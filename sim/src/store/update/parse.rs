@@ -147,7 +147,7 @@ fn operator(name: &str, path: &str, value: &Bson) -> Result<Operator> {
         "$pop" => Operator::Pop { first: pop_end(path, value)? },
         "$pull" => Operator::Pull(Pull::parse(value)?),
         "$pullAll" => match value {
-            Bson::Array(values) => Operator::Pull(Pull::Values(values.clone())),
+            Bson::Array(values) => Operator::PullAll(values.clone()),
             other => {
                 let kind = type_name(other);
                 return Err(Failure::new(
@@ -253,14 +253,8 @@ fn rename(all: &mut Vec<Modification>, path: &str, value: &Bson) -> Result<()> {
         ));
     };
     let from = checked_path(path)?;
+    add(all, path, from.clone(), Operator::RenameAway)?;
     let target = checked_path(to)?;
-    let dynamic = |parts: &[String]| parts.iter().any(|p| p.starts_with('$'));
-    if dynamic(&from) {
-        return Err(Failure::new(2, format!("The source field for $rename may not be dynamic: {path}")));
-    }
-    if dynamic(&target) {
-        return Err(Failure::new(2, format!("The destination field for $rename may not be dynamic: {to}")));
-    }
     if path == to {
         return Err(Failure::new(
             2,
@@ -276,7 +270,13 @@ fn rename(all: &mut Vec<Modification>, path: &str, value: &Bson) -> Result<()> {
             ),
         ));
     }
-    add(all, path, from.clone(), Operator::RenameAway)?;
+    let dynamic = |parts: &[String]| parts.iter().any(|p| p.starts_with('$'));
+    if dynamic(&from) {
+        return Err(Failure::new(2, format!("The source field for $rename may not be dynamic: {path}")));
+    }
+    if dynamic(&target) {
+        return Err(Failure::new(2, format!("The destination field for $rename may not be dynamic: {to}")));
+    }
     add(all, to, target, Operator::RenameFrom(from))
 }
 
@@ -329,6 +329,16 @@ fn checked_path(path: &str) -> Result<Vec<String>> {
 /// No path may be written twice, nor one below another.
 fn add(all: &mut Vec<Modification>, path: &str, parts: Vec<String>, operator: Operator) -> Result<()> {
     for other in all.iter() {
+        let shared = parts.iter().zip(&other.parts).take_while(|(a, b)| a == b).count();
+        if let (Some(a), Some(b)) = (parts.get(shared), other.parts.get(shared))
+            && (a == "$[]") != (b == "$[]")
+        {
+            let at = parts.get(..shared).unwrap_or_default().join(".");
+            return Err(Failure::new(
+                40,
+                format!("Updating the path '{path}' would create a conflict at '{at}'"),
+            ));
+        }
         if parts.starts_with(&other.parts) || other.parts.starts_with(&parts) {
             let shorter = if parts.len() < other.parts.len() { path } else { &other.path };
             return Err(Failure::new(

@@ -1,15 +1,15 @@
-//! `$pull` and `$pullAll`.
+//! `$pull`.
 
 use super::Result;
-use crate::store::query::{self, Filter, is_operators};
+use crate::store::query::{self, Filter, is_condition};
 use crate::store::value::compare;
 use bson::{Bson, Document};
 
 /// Which elements go.
 #[derive(Debug)]
 pub(crate) enum Pull {
-    /// Those equal to one of these.
-    Values(Vec<Bson>),
+    /// Those equal to this.
+    Value(Bson),
     /// Those that pass a condition.
     Elements(Filter),
     /// Documents that pass a filter.
@@ -26,17 +26,17 @@ impl Pull {
             query::parse(&field).map(Pull::Elements)
         };
         match argument {
-            Bson::Document(d) if is_operators(d) => condition(argument),
+            Bson::Document(d) if is_condition(d) => condition(argument),
             Bson::RegularExpression(_) => condition(argument),
             Bson::Document(d) => query::parse(d).map(Pull::Documents),
-            value => Ok(Pull::Values(vec![value.clone()])),
+            value => Ok(Pull::Value(value.clone())),
         }
     }
 
     /// Whether an element goes.
     pub(super) fn takes(&self, element: &Bson) -> bool {
         match self {
-            Pull::Values(values) => values.iter().any(|v| compare(v, element).is_eq()),
+            Pull::Value(value) => compare(value, element).is_eq(),
             Pull::Elements(filter) => {
                 let mut one = Document::new();
                 one.insert("x", element.clone());

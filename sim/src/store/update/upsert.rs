@@ -13,11 +13,10 @@ pub(crate) fn upsert(
     new_id: impl FnOnce() -> Bson,
 ) -> Result<Document> {
     let mut base = Document::new();
-    for (parts, value) in filter.equalities()? {
-        // Of a replacement's filter, only the `_id` counts.
-        if !update.is_replacement() || parts.first().is_some_and(|p| p == "_id") {
-            put(&mut base, parts, value);
-        }
+    // Of a replacement's filter, only the `_id` counts.
+    let wanted = if update.is_replacement() { |part: &str| part == "_id" } else { |_: &str| true };
+    for (parts, value) in filter.equalities(wanted)? {
+        put(&mut base, parts, value);
     }
     let at = Circumstances { position: None, insert: true, now };
     let made = update.apply(&base, at)?.unwrap_or(base);

@@ -72,6 +72,9 @@ impl Decimal {
         if x.is_infinite() {
             return Decimal::Infinite(x < 0.0);
         }
+        if x == 0.0 {
+            return Decimal::Finite { negative: x.is_sign_negative(), coefficient: 0, exponent: 0 };
+        }
         // "d.ddde-x": exact digits, correctly rounded.
         let text = format!("{:.*e}", digits - 1, x.abs());
         let (mantissa, power) = text.split_once('e').unwrap_or((&text, "0"));
