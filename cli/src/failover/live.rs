@@ -99,7 +99,7 @@ impl Live {
     /// Notes whom writes are sent to, and tells of those that are sent again.
     pub(super) fn command_handler(self: &Arc<Self>) -> EventHandler<CommandEvent> {
         let live = Arc::clone(self);
-        EventHandler::callback(move |event| match event {
+        EventHandler::callback(move |event: CommandEvent| match event {
             CommandEvent::Started(event) if is_write(&event.command_name) => {
                 let server = event.connection.address.to_string();
                 if let Some((number, true)) = live.ledger.sent(server.clone()) {
@@ -109,6 +109,12 @@ impl Live {
             CommandEvent::Failed(event) if is_write(&event.command_name) => {
                 let server = &event.connection.address;
                 live.line(&format!("attempt failed on {server}: {}", short(&event.failure.kind.to_string())));
+            }
+            CommandEvent::Succeeded(event) if is_write(&event.command_name) => {
+                if let Ok(error) = event.reply.get_document("writeConcernError") {
+                    let server = &event.connection.address;
+                    live.line(&format!("not acknowledged by {server}: {}", short(&error.to_string())));
+                }
             }
             _ => {}
         })
