@@ -19,15 +19,28 @@ pub(crate) enum Command {
 
 /// Write for ever through the driver while the primary goes away, and see what the application sees.
 ///
-/// Without --uri: starts three real mongod of its own, breaks their primary on purpose, and checks afterwards that
-/// every acknowledged write is there and none was applied twice. With --uri: only writes to that deployment, watches, and
-/// checks at the end; it never breaks anything there.
+/// Without --uri: brings up a replica set of three of its own, breaks its primary on purpose, and checks afterwards that
+/// every acknowledged write is there and none was applied twice. The set is a simulated one on loopback sockets, or with
+/// --mongod a real one. With --uri: only writes to that deployment, watches, and checks at the end; it never breaks
+/// anything there.
 ///
 /// Exit status: 0 when all is well; 1 when a write was lost, applied twice or hung; 2 when it could not be tried.
 #[derive(Clone, Debug, Parser)]
 pub(crate) struct Failover {
+    /// Run everything, the driver too, in virtual time: the same in seconds, and every time the same
+    #[arg(long = "virtual", conflicts_with = "runtime")]
+    pub(crate) in_virtual_time: bool,
+
+    /// Start three real mongod, which are fetched on first use
+    #[arg(long, conflicts_with = "in_virtual_time")]
+    pub(crate) mongod: bool,
+
+    /// Where all chance of a simulated set comes from
+    #[arg(long, default_value_t = 1, value_name = "N", conflicts_with = "mongod")]
+    pub(crate) seed: u64,
+
     /// Write to this deployment until Ctrl-C or --seconds, instead of to a set of our own
-    #[arg(long, conflicts_with_all = ["faults", "rounds", "election_timeout_ms"])]
+    #[arg(long, conflicts_with_all = ["faults", "rounds", "election_timeout_ms", "in_virtual_time", "mongod", "seed"])]
     pub(crate) uri: Option<String>,
 
     /// With --uri: end after so many seconds
@@ -74,6 +87,21 @@ impl Failover {
         Duration::from_millis(self.pause_ms)
     }
 
+    /// What is written to.
+    pub(crate) fn deployment(&self) -> Deployment<'_> {
+        match &self.uri {
+            Some(uri) => Deployment::Uri(uri),
+            None if self.mongod => Deployment::Mongod,
+            None if self.in_virtual_time => Deployment::Virtual,
+            None => Deployment::Sim,
+        }
+    }
+
+    /// What the driver runs on, for reports.
+    pub(crate) fn runtime_name(&self) -> &'static str {
+        if self.in_virtual_time { "simulation" } else { self.runtime.as_str() }
+    }
+
     /// The faults in the order they were asked for, each once.
     pub(crate) fn faults(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
@@ -83,6 +111,31 @@ impl Failover {
             }
         }
         faults
+    }
+}
+
+/// What is written to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Deployment<'a> {
+    /// A simulated set on loopback sockets.
+    Sim,
+    /// A simulated set in virtual time.
+    Virtual,
+    /// Real servers of our own.
+    Mongod,
+    /// Somebody else's.
+    Uri(&'a str),
+}
+
+impl Deployment<'_> {
+    /// The word for it in reports.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Deployment::Sim => "sim",
+            Deployment::Virtual => "virtual",
+            Deployment::Mongod => "mongod",
+            Deployment::Uri(_) => "uri",
+        }
     }
 }
 
@@ -225,6 +278,23 @@ mod tests {
         assert_eq!((args.rounds, args.election_timeout_ms, args.pause_ms), (1, 10_000, 10));
         assert_eq!(args.w, W::Mode("majority".into()));
         assert_eq!((args.runtime, args.retry_writes, args.json), (RuntimeName::Tokio, true, false));
+    }
+
+    #[test]
+    fn one_deployment_at_a_time() {
+        let deployment = |line| parse(line).map(|args| args.deployment().as_str());
+        assert_eq!(deployment("").unwrap(), "sim");
+        assert_eq!(deployment("--virtual --seed 7").unwrap(), "virtual");
+        assert_eq!(deployment("--mongod --runtime smol").unwrap(), "mongod");
+        assert_eq!(deployment("--uri mongodb://db").unwrap(), "uri");
+        for wrong in [
+            "--virtual --mongod",
+            "--virtual --runtime smol",
+            "--mongod --seed 1",
+            "--uri mongodb://db --virtual",
+        ] {
+            assert!(deployment(wrong).unwrap_err().contains("cannot be used with"), "{wrong}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::command::operation;
 use crate::exec::Retry;
-use crate::host::{EventSink, Host, Settings};
+use crate::host::{EventSink, Host, Keychain, Settings};
 use crate::object_ids::ObjectIds;
 use crate::runtime::Runtime;
 use crate::tls::TlsConfig;
@@ -12,13 +12,14 @@ use quorate_core::connection::HandshakeOptions;
 use quorate_core::driver::Driver;
 use quorate_core::error::{Error, Result};
 use quorate_core::handshake::{AppName, ClientMetadata};
-use quorate_core::options::ClientOptions;
+use quorate_core::options::{AuthMechanism, ClientOptions};
 use quorate_core::sdam::TopologyDescription;
 use quorate_core::wire::Request;
 use quorate_core::{ReadConcern, ReadPreference, ReadPreferenceMode, WriteConcern};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+use zeroize::Zeroize;
 
 /// Driver sessions specification, "endSessions": "at most 10,000 a command".
 const MOST_SESSIONS_ENDED_AT_ONCE: usize = 10_000;
@@ -46,6 +47,11 @@ struct Inner<R: Runtime> {
 impl<R: Runtime> Drop for Inner<R> {
     fn drop(&mut self) {
         self.host.shutdown();
+        // The options stay readable for as long as the client lives; what is secret in them ends with it.
+        if let Some(credential) = &mut self.options.credential {
+            credential.password.zeroize();
+            credential.mechanism_properties.iter_mut().flatten().for_each(|(_, value)| value.zeroize());
+        }
     }
 }
 
@@ -91,7 +97,7 @@ impl<R: Runtime> Client<R> {
         let mut driver_options = options.driver_options();
         let info = runtime.host_info();
         driver_options.is_faas = info.env.is_faas();
-        let settings = settings(&options, info)?;
+        let settings = settings(&options, info, &runtime)?;
         let driver = Driver::new(runtime.now(), driver_options, runtime.seed());
         let object_ids = ObjectIds::new(runtime.seed());
         let criteria = options.read_preference.clone().map(options::SelectionCriteria::from);
@@ -200,7 +206,11 @@ impl<R: Runtime> Client<R> {
     }
 }
 
-fn settings(options: &ClientOptions, info: quorate_core::handshake::HostInfo) -> Result<Settings> {
+fn settings(
+    options: &ClientOptions,
+    info: quorate_core::handshake::HostInfo,
+    runtime: &impl Runtime,
+) -> Result<Settings> {
     let app_name = options.app_name.clone().map(AppName::new).transpose()?;
     let mut metadata = ClientMetadata::new(app_name, env!("CARGO_PKG_VERSION"), info);
     if let Some(info) = options.driver_info.clone() {
@@ -214,13 +224,16 @@ fn settings(options: &ClientOptions, info: quorate_core::handshake::HostInfo) ->
         connect_timeout: options.effective_connect_timeout().unwrap_or_default(),
         socket_timeout: options.effective_socket_timeout(),
         tls: options.tls_options().map(TlsConfig::from_options).transpose()?,
+        keychain: options.credential.as_ref().map(|credential| Keychain::new(credential, runtime)),
     })
 }
 
 /// Says clearly what this version does not do yet, rather than doing something else.
 fn refuse_what_is_missing(options: &ClientOptions) -> Result<()> {
-    let missing = if options.credential.is_some() {
-        "authentication"
+    use AuthMechanism::{Gssapi, MongoDbAws, MongoDbOidc};
+    let mechanism = options.credential.as_ref().and_then(|credential| credential.mechanism);
+    let missing = if let Some(mechanism @ (Gssapi | MongoDbAws | MongoDbOidc)) = mechanism {
+        mechanism.as_str()
     } else if options.srv_host.is_some() && options.hosts.is_empty() {
         "mongodb+srv connection strings"
     } else if options.socks5_proxy.is_some() {

@@ -71,6 +71,7 @@ extern crate alloc;
 extern crate std;
 
 mod address;
+pub mod auth;
 pub mod backoff;
 mod cluster_time;
 pub mod concern;

@@ -1,8 +1,9 @@
 //! Breaking the primary, and making it whole again.
 
+use super::deployment::Deployment;
+use super::operator::Operator;
 use crate::args::Fault;
 use bson::doc;
-use quorate_harness::ReplicaSet;
 
 /// How long a primary that stepped down stays out of elections, unless healed before. Longer than any round.
 const STEP_DOWN_SECS: i64 = 120;
@@ -20,7 +21,12 @@ impl Fault {
     }
 
     /// Hits the primary. Returns when it is done, which for an orderly step-down or end takes its time.
-    pub(super) fn inject(self, set: &ReplicaSet, primary: usize) -> Result<(), String> {
+    pub(super) async fn inject<D: Deployment>(
+        self,
+        operator: &Operator<'_, D>,
+        primary: usize,
+    ) -> Result<(), String> {
+        let deployment = operator.deployment;
         match self {
             Fault::Stepdown => {
                 // Not by force: then the primary would leave without handing over, and the others would wait for their
@@ -28,35 +34,35 @@ impl Fault {
                 let command = doc! {
                     "replSetStepDown": STEP_DOWN_SECS, "secondaryCatchUpPeriodSecs": 10,
                 };
-                set.command(primary, "admin", command).map(drop).map_err(|e| format!("replSetStepDown: {e}"))
+                let done = operator.command(primary, "admin", command).await;
+                done.map(drop).map_err(|e| format!("replSetStepDown: {e}"))
             }
-            Fault::Kill => {
-                set.kill(primary);
-                Ok(())
+            Fault::Kill => deployment.kill(primary).await,
+            Fault::Stop => deployment.hang(primary).await,
+            Fault::Restart => {
+                deployment.terminate(primary).await?;
+                deployment.start(primary).await
             }
-            Fault::Stop => set.pause(primary),
-            Fault::Restart => set.restart(primary),
-            Fault::Partition => {
-                set.partition(primary);
-                Ok(())
-            }
+            Fault::Partition => deployment.isolate(primary).await,
         }
     }
 
     /// Undoes it.
-    pub(super) fn heal(self, set: &ReplicaSet, hit: usize) -> Result<(), String> {
+    pub(super) async fn heal<D: Deployment>(
+        self,
+        operator: &Operator<'_, D>,
+        hit: usize,
+    ) -> Result<(), String> {
+        let deployment = operator.deployment;
         match self {
             Fault::Stepdown => {
-                let command = doc! { "replSetFreeze": 0 };
-                set.command(hit, "admin", command).map(drop).map_err(|e| format!("replSetFreeze: {e}"))
+                let done = operator.command(hit, "admin", doc! { "replSetFreeze": 0 }).await;
+                done.map(drop).map_err(|e| format!("replSetFreeze: {e}"))
             }
-            Fault::Kill => set.restart(hit),
-            Fault::Stop => set.resume(hit),
+            Fault::Kill => deployment.start(hit).await,
+            Fault::Stop => deployment.resume(hit).await,
             Fault::Restart => Ok(()),
-            Fault::Partition => {
-                set.heal(hit);
-                Ok(())
-            }
+            Fault::Partition => deployment.rejoin(hit).await,
         }
     }
 }

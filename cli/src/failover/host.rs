@@ -1,4 +1,4 @@
-//! The writer's thread: the async runtime asked for, and the client on it.
+//! Where the writer runs: a thread with the async runtime asked for, or a task in a simulated world.
 
 use super::ledger::Ledger;
 use super::live::Live;
@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-/// What the writer's thread is to do.
+/// What the writer is to do.
 #[derive(Clone, Debug)]
 pub(super) struct Job {
     pub(super) uri: String,
@@ -24,29 +24,39 @@ pub(super) struct Job {
     pub(super) judge: bool,
 }
 
-/// What the thread had to say at its end: what it found when it was to judge, or why it could not do its work.
+/// What the writer had to say at its end: what it found when it was to judge, or why it could not do its work.
 pub(super) type Outcome = Result<Option<Findings>, String>;
 
-/// The writer's thread. It is not joined: a writer that hangs must not keep the rest from ending.
+/// The writer at work. It is not joined: one that hangs must not keep the rest from ending.
 #[derive(Debug)]
 pub(super) struct Host {
     end: Receiver<Outcome>,
 }
 
 impl Host {
-    pub(super) fn start(job: Job) -> Self {
+    /// On the runtime asked for.
+    pub(super) fn thread(job: Job) -> Self {
         let (tell, end) = channel();
         std::thread::spawn(move || {
             let outcome = match job.args.runtime {
                 RuntimeName::Tokio => on_tokio(&job),
-                RuntimeName::Smol => smol::block_on(run::<quorate_smol::Smol>(&job, quorate_smol::Smol)),
+                RuntimeName::Smol => smol::block_on(run(&job, quorate_smol::Smol)),
             };
             let _ = tell.send(outcome);
         });
         Host { end }
     }
 
-    /// What the thread said, if it has ended within `timeout`.
+    /// On that runtime, beside whatever else runs there.
+    pub(super) fn task(runtime: impl Runtime, job: Job) -> Self {
+        let (tell, end) = channel();
+        runtime.clone().spawn(async move {
+            let _ = tell.send(run(&job, runtime).await);
+        });
+        Host { end }
+    }
+
+    /// What the writer said, if it has ended within `timeout`.
     pub(super) fn ended(&self, timeout: Duration) -> Option<Outcome> {
         use std::sync::mpsc::RecvTimeoutError::{Disconnected, Timeout};
         match self.end.recv_timeout(timeout) {
@@ -63,8 +73,8 @@ fn on_tokio(job: &Job) -> Outcome {
     runtime.block_on(run(job, quorate_tokio::Tokio))
 }
 
-async fn run<R: Runtime + Default>(job: &Job, runtime: R) -> Outcome {
-    let client = client::<R>(job).await.map_err(|e| e.to_string())?;
+async fn run<R: Runtime>(job: &Job, runtime: R) -> Outcome {
+    let client = client(job, runtime.clone()).await.map_err(|e| e.to_string())?;
     let writer = Writer::new(client, runtime, &job.suffix);
     if job.judge {
         job.live.line(&format!("writing to {}; Ctrl-C ends it", writer.places()));
@@ -80,7 +90,7 @@ async fn run<R: Runtime + Default>(job: &Job, runtime: R) -> Outcome {
     Ok(findings)
 }
 
-async fn client<R: Runtime + Default>(job: &Job) -> quorate::error::Result<Client<R>> {
+async fn client<R: Runtime>(job: &Job, runtime: R) -> quorate::error::Result<Client<R>> {
     let mut options = ClientOptions::parse(&job.uri).await?;
     options.app_name.get_or_insert_with(|| "quorate failover".into());
     options.retry_writes = Some(job.args.retry_writes);
@@ -91,5 +101,5 @@ async fn client<R: Runtime + Default>(job: &Job) -> quorate::error::Result<Clien
     });
     options.sdam_event_handler = Some(job.live.sdam_handler());
     options.command_event_handler = Some(job.live.command_handler());
-    Client::with_options(options)
+    Client::on(runtime, options)
 }

@@ -3,9 +3,10 @@
 //! Writes are numbered from 0 and happen one at a time. Memory grows with what was *not* acknowledged, so a writer may run for
 //! days.
 
+use quorate::Instant;
 use std::collections::BTreeSet;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// How many writes came to which end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -70,7 +71,6 @@ struct State {
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     state: Mutex<State>,
-    changed: Condvar,
 }
 
 impl Ledger {
@@ -109,7 +109,7 @@ impl Ledger {
         state.open.remove(&write.number);
         state.counts.acked += 1;
         if let Some(last) = state.last_ack.replace(now) {
-            state.longest_pause = state.longest_pause.max(now.saturating_duration_since(last));
+            state.longest_pause = state.longest_pause.max(now.since(last));
         }
         if let Some(mark) = &mut state.mark
             && mark.recovered.is_none()
@@ -117,8 +117,6 @@ impl Ledger {
         {
             mark.recovered = Some(now);
         }
-        drop(state);
-        self.changed.notify_all();
     }
 
     /// The write in flight ended with an error.
@@ -127,8 +125,6 @@ impl Ledger {
         if state.in_flight.take().is_some() {
             state.counts.errors += 1;
         }
-        drop(state);
-        self.changed.notify_all();
     }
 
     /// A fault is about to hit the primary at this address.
@@ -162,17 +158,12 @@ impl Ledger {
     pub(super) fn waiting(&self, now: Instant) -> Option<(u64, Duration, Option<String>)> {
         let state = self.state();
         let write = state.in_flight.as_ref()?;
-        Some((write.number, now.saturating_duration_since(write.since), write.server.clone()))
+        Some((write.number, now.since(write.since), write.server.clone()))
     }
 
     /// No write begins any more.
     pub(super) fn close(&self) {
         self.state().closed = true;
-    }
-
-    /// Returns after something was acknowledged or failed, or after `timeout`.
-    pub(super) fn wait(&self, timeout: Duration) {
-        drop(self.changed.wait_timeout(self.state(), timeout));
     }
 }
 
@@ -193,7 +184,7 @@ mod tests {
 
     #[test]
     fn the_old_primarys_last_words_end_no_outage() {
-        let (ledger, start) = (Ledger::default(), Instant::now());
+        let (ledger, start) = (Ledger::default(), Instant::ZERO);
         let at = |ms| start + Duration::from_millis(ms);
         write(&ledger, at(0), &[A]);
         ledger.mark_fault(A);
@@ -209,7 +200,7 @@ mod tests {
 
     #[test]
     fn only_what_was_sent_again_is_a_retry() {
-        let (ledger, now) = (Ledger::default(), Instant::now());
+        let (ledger, now) = (Ledger::default(), Instant::ZERO);
         write(&ledger, now, &[A]);
         write(&ledger, now, &[A, B, B]);
         // One that found no server was never sent.
@@ -221,7 +212,7 @@ mod tests {
 
     #[test]
     fn what_failed_or_is_in_flight_is_not_claimed() {
-        let (ledger, now) = (Ledger::default(), Instant::now());
+        let (ledger, now) = (Ledger::default(), Instant::ZERO);
         write(&ledger, now, &[A]);
         ledger.begin(now).unwrap();
         ledger.failed();

@@ -1,6 +1,7 @@
 //! What is going on, on standard error: a line for everything the driver notices, and below them, on a terminal, one that is
 //! rewritten.
 
+use super::clock::Clock;
 use super::ledger::Ledger;
 use quorate::event::EventHandler;
 use quorate::event::command::CommandEvent;
@@ -9,7 +10,7 @@ use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const REDRAW: Duration = Duration::from_millis(200);
 /// A write that takes longer than this shows in the status line.
@@ -20,7 +21,7 @@ const LONGEST_REASON: usize = 400;
 /// The line, shared by everybody with something to tell.
 #[derive(Debug)]
 pub(super) struct Live {
-    start: Instant,
+    clock: Clock,
     terminal: bool,
     ledger: Arc<Ledger>,
     /// What the director is doing.
@@ -28,16 +29,16 @@ pub(super) struct Live {
 }
 
 impl Live {
-    pub(super) fn new(ledger: Arc<Ledger>) -> Arc<Self> {
+    pub(super) fn new(ledger: Arc<Ledger>, clock: Clock) -> Arc<Self> {
         let terminal = std::io::stderr().is_terminal();
-        Arc::new(Live { start: Instant::now(), terminal, ledger, phase: Mutex::default() })
+        Arc::new(Live { clock, terminal, ledger, phase: Mutex::default() })
     }
 
     /// Something happened.
     pub(super) fn line(&self, text: &str) {
         let phase = self.phase.lock().unwrap_or_else(PoisonError::into_inner);
         let clear = if self.terminal { "\r\x1b[K" } else { "" };
-        let mut line = format!("{clear}{:9.3}  {text}\n", self.start.elapsed().as_secs_f64());
+        let mut line = format!("{clear}{:9.3}  {text}\n", self.clock.elapsed().as_secs_f64());
         if self.terminal {
             line.push_str(&self.status(&phase));
         }
@@ -60,13 +61,13 @@ impl Live {
         let counts = self.ledger.counts();
         let mut status = format!(
             "{:9.1}  {phase} | {} acknowledged, {} retries, {} errors",
-            self.start.elapsed().as_secs_f64(),
+            self.clock.elapsed().as_secs_f64(),
             counts.acked,
             counts.retries,
             counts.errors
         );
         if let Some((_, waited, _)) =
-            self.ledger.waiting(Instant::now()).filter(|(_, waited, _)| *waited > SLOW)
+            self.ledger.waiting(self.clock.now()).filter(|(_, waited, _)| *waited > SLOW)
         {
             status.push_str(&format!(" | waiting for {:.1} s", waited.as_secs_f64()));
         }
@@ -98,7 +99,7 @@ impl Live {
     /// Notes whom writes are sent to, and tells of those that are sent again.
     pub(super) fn command_handler(self: &Arc<Self>) -> EventHandler<CommandEvent> {
         let live = Arc::clone(self);
-        EventHandler::callback(move |event| match event {
+        EventHandler::callback(move |event: CommandEvent| match event {
             CommandEvent::Started(event) if is_write(&event.command_name) => {
                 let server = event.connection.address.to_string();
                 if let Some((number, true)) = live.ledger.sent(server.clone()) {
@@ -108,6 +109,12 @@ impl Live {
             CommandEvent::Failed(event) if is_write(&event.command_name) => {
                 let server = &event.connection.address;
                 live.line(&format!("attempt failed on {server}: {}", short(&event.failure.kind.to_string())));
+            }
+            CommandEvent::Succeeded(event) if is_write(&event.command_name) => {
+                if let Ok(error) = event.reply.get_document("writeConcernError") {
+                    let server = &event.connection.address;
+                    live.line(&format!("not acknowledged by {server}: {}", short(&error.to_string())));
+                }
             }
             _ => {}
         })

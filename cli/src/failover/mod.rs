@@ -4,20 +4,26 @@
 //!
 //! - the **writer** ([`writer`]): the application. An endless loop of single writes through the driver, on the runtime asked
 //!   for ([`host`]), that notes in the [`ledger`] what was acknowledged, what failed, and when;
-//! - the **director** ([`rounds`], or [`watch`] for somebody else's deployment): plain blocking code on the main thread that
-//!   breaks and heals the set ([`fault`]), judges what the set holds ([`verify`]) and reports ([`report`]);
-//! - the **probe** ([`probe`]): straight connections to the surviving members that find out when the new primary could have
-//!   taken the application's write.
+//! - the **director** ([`rounds`], or [`watch`] for somebody else's deployment): breaks and heals the set ([`fault`]) by what
+//!   an [`operator`] can say to its members, judges what the set holds ([`verify`]) and reports ([`report`]);
+//! - the **probe** ([`probe`]): straight connections ([`line`]) to the surviving members that find out when the new primary
+//!   could have taken the application's write.
 //!
-//! [`live`] shows it all as it happens.
+//! What set that is, and in whose time it lives, is known to its [`deployment`] and to [`stage`], which brings it up; the
+//! parties tell the time by a [`clock`]. [`live`] shows it all as it happens.
 
+mod clock;
+mod deployment;
 mod fault;
 mod host;
 mod ledger;
+mod line;
 mod live;
+mod operator;
 mod probe;
 mod report;
 mod rounds;
+mod stage;
 mod verify;
 mod watch;
 mod writer;
@@ -41,7 +47,7 @@ pub(crate) fn run(args: &Failover) -> Result<ExitCode, String> {
     let stop = Stop::on_ctrl_c()?;
     let healthy = match &args.uri {
         Some(uri) => watch::run(args, uri, &stop)?,
-        None => rounds::run(args, &stop)?,
+        None => stage::run(args, &stop)?,
     };
     Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }

@@ -1,16 +1,16 @@
 //! When could the new primary have taken the application's write?
 //!
-//! A thread for each surviving member sends it a small insert every other millisecond, straight, over a connection of its
-//! own, with the application's write concern, until one is acknowledged. A member that is no primary refuses at once. It
-//! writes to a collection of its own and shares nothing with the driver under test, not even code.
+//! A task for each surviving member sends it a small insert every other millisecond, straight, over a [`Line`] of its own,
+//! with the application's write concern, until one is acknowledged. A member that is no primary refuses at once. It writes to
+//! a collection of its own.
 
 use super::DATABASE;
+use super::line::{Line, LineError};
 use bson::{Bson, doc};
-use quorate_harness::{Admin, AdminError};
+use quorate::{Instant, Runtime, ServerAddress};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// The collection the probes write to.
 pub(super) const COLLECTION: &str = "probe";
@@ -20,10 +20,7 @@ const LIMIT: Duration = Duration::from_secs(5);
 
 /// Running probes; they end when this is dropped.
 #[derive(Debug)]
-pub(super) struct Probe {
-    shared: Arc<Shared>,
-    threads: Vec<JoinHandle<()>>,
-}
+pub(super) struct Probe(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
@@ -33,50 +30,47 @@ struct Shared {
 
 impl Probe {
     /// Starts to probe the members at these addresses.
-    pub(super) fn start(addresses: Vec<String>, w: &Bson) -> Self {
+    pub(super) fn start(runtime: &impl Runtime, members: Vec<ServerAddress>, w: &Bson) -> Self {
         let shared = Arc::new(Shared::default());
-        let start = |address: String| {
-            let (shared, w) = (Arc::clone(&shared), w.clone());
-            std::thread::spawn(move || shared.probe(&address, &w))
-        };
-        let threads = addresses.into_iter().map(start).collect();
-        Probe { shared, threads }
+        for member in members {
+            let (shared, runtime, w) = (Arc::clone(&shared), runtime.clone(), w.clone());
+            runtime.clone().spawn(async move { shared.probe(&runtime, &member, &w).await });
+        }
+        Probe(shared)
     }
 
     /// When the first insert was acknowledged.
     pub(super) fn first(&self) -> Option<Instant> {
-        *self.shared.first.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.0.first.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Probe {
     fn drop(&mut self) {
-        self.shared.done.store(true, Ordering::Relaxed);
-        for thread in self.threads.drain(..) {
-            let _ = thread.join();
-        }
+        self.0.done.store(true, Ordering::Relaxed);
     }
 }
 
 impl Shared {
-    fn probe(&self, address: &str, w: &Bson) {
-        let mut connection: Option<Admin> = None;
+    async fn probe<R: Runtime>(&self, runtime: &R, member: &ServerAddress, w: &Bson) {
+        let mut line: Option<Line<R>> = None;
         while !self.done.load(Ordering::Relaxed) {
-            let begun = Instant::now();
-            if connection.is_none() {
-                connection = Admin::connect(address, LIMIT).ok();
+            let begun = runtime.now();
+            if line.is_none() {
+                line = Line::open(runtime, member, LIMIT).await.ok();
             }
-            if let Some(admin) = &mut connection {
+            if let Some(open) = &mut line {
                 let insert = doc! {
-                    "insert": COLLECTION, "documents": [{ "member": address }], "writeConcern": { "w": w.clone() },
+                    "insert": COLLECTION, "documents": [{ "member": member.to_string() }],
+                    "writeConcern": { "w": w.clone() },
                 };
-                match admin.run(DATABASE, insert) {
-                    Ok(_) => return self.acknowledged(Instant::now()),
-                    Err(AdminError::Server(_)) => {}
-                    Err(AdminError::Io(_)) => connection = None,
+                match open.run(DATABASE, insert).await {
+                    Ok(_) => return self.acknowledged(runtime.now()),
+                    Err(LineError::Server(_)) => {}
+                    Err(LineError::Io(_)) => line = None,
                 }
             }
-            std::thread::sleep(EVERY.saturating_sub(begun.elapsed()));
+            runtime.sleep_until(begun + EVERY).await;
         }
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 /// One round of one fault.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Row {
+    pub(super) deployment: &'static str,
     pub(super) fault: &'static str,
     /// From 1, of its fault.
     pub(super) round: u32,
@@ -32,6 +33,7 @@ impl Row {
     pub(super) fn json(&self) -> String {
         let ms = |value: Option<f64>| value.map(|ms| (ms * 1000.0).round() / 1000.0);
         serde_json::json!({
+            "deployment": self.deployment,
             "fault": self.fault,
             "round": self.round,
             "runtime": self.runtime,
@@ -138,6 +140,7 @@ mod tests {
 
     fn row(fault: &'static str, round: u32, outage_us: u64, server_us: u64) -> Row {
         Row {
+            deployment: "mongod",
             fault,
             round,
             runtime: "tokio",
@@ -170,6 +173,7 @@ mod tests {
         let promised = [
             "acked",
             "added_ms",
+            "deployment",
             "duplicated",
             "errors",
             "fault",

@@ -1,20 +1,19 @@
 //! The director of a set of our own: fault, wait, heal, check, round after round.
 
-use super::host::{Host, Job};
+use super::deployment::{Deployment, MEMBERS};
+use super::host::Host;
 use super::ledger::{Claims, Counts, Ledger};
-use super::live::{Live, Ticker};
-use super::probe::{self, Probe};
-use super::report::{self, Row, millis};
+use super::live::Live;
+use super::operator::Operator;
+use super::probe::Probe;
+use super::report::{Row, millis};
 use super::verify::{self, Findings};
-use super::{DATABASE, HUNG, Stop};
-use crate::args::{Failover, Fault, W};
-use bson::doc;
-use quorate_harness::{MemberSpec, ReplicaSet, fixtures};
+use super::{HUNG, Stop};
+use crate::args::{Failover, Fault};
+use quorate::Instant;
 use std::io::Write;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-const MEMBERS: usize = 3;
 /// How many writes must go well before the next fault, and after a healing.
 const WARM: u64 = 200;
 /// How long the set may take to elect somebody after a fault, beyond its election timeout.
@@ -26,7 +25,7 @@ const LINGER: Duration = Duration::from_millis(500);
 const POLL: Duration = Duration::from_millis(20);
 
 /// Why a round did not come to its end.
-enum Broken {
+pub(super) enum Broken {
     /// A write never returned; this is what to tell.
     Hung(String),
     /// The user wants no more.
@@ -41,102 +40,15 @@ impl From<String> for Broken {
     }
 }
 
-/// Runs all rounds; whether nothing was lost, applied twice or hung.
-///
-/// # Errors
-/// When it could not be tried.
-pub(super) fn run(args: &Failover, stop: &Stop) -> Result<bool, String> {
-    let ledger = Arc::new(Ledger::default());
-    let live = Live::new(Arc::clone(&ledger));
-    let set = start_set(args, &live)?;
-    let host = Host::start(Job {
-        uri: set.uri(),
-        args: args.clone(),
-        ledger: Arc::clone(&ledger),
-        live: Arc::clone(&live),
-        suffix: String::new(),
-        judge: false,
-    });
-    let ticker = Ticker::start(&live);
-    let mut director = Director {
-        args,
-        stop,
-        set: &set,
-        ledger: &ledger,
-        live: &live,
-        host: &host,
-        known: Findings::default(),
-    };
-    let mut rows = Vec::new();
-    let end = director.all(&mut rows);
-    ledger.close();
-    drop(ticker);
-    if !args.json && !rows.is_empty() {
-        println!("\n{}", report::table(&rows));
-    }
-    let hung = match end {
-        Ok(()) => false,
-        Err(Broken::Hung(what)) => {
-            eprintln!("quorate: HUNG: {what}");
-            true
-        }
-        Err(Broken::Stopped) => return Err("stopped before the end".into()),
-        Err(Broken::Trouble(why)) => return Err(why),
-    };
-    if !hung {
-        // A client that does not shut down in order is no reason to keep the user waiting.
-        let _ = host.ended(Duration::from_secs(5));
-    }
-    Ok(verdict(args, &director.known) && !hung)
-}
-
-/// Says how it ended, and whether it ended well.
-fn verdict(args: &Failover, known: &Findings) -> bool {
-    let well = *known == Findings::default();
-    if !well {
-        eprintln!("quorate: acknowledged and lost: {:?}; applied twice: {:?}", known.lost, known.twice);
-    } else if !args.json {
-        println!("Nothing acknowledged was lost, nothing was applied twice.");
-    }
-    well
-}
-
-fn start_set(args: &Failover, live: &Live) -> Result<ReplicaSet, String> {
-    if let W::Members(n) = args.w
-        && usize::try_from(n).is_ok_and(|n| n >= MEMBERS)
-    {
-        return Err(format!("--w {n}: with one of {MEMBERS} members down, no write could be acknowledged"));
-    }
-    live.line(&format!("looking for mongod {}, which is fetched on first use", fixtures::DEFAULT_VERSION));
-    fixtures::mongod(fixtures::DEFAULT_VERSION)?;
-    live.line(&format!("starting a replica set of {MEMBERS}"));
-    let mut builder = ReplicaSet::builder()
-        .election_timeout(Duration::from_millis(args.election_timeout_ms.into()))
-        .proxied(args.faults().contains(&Fault::Partition));
-    for centre in ["east", "west", "north"].iter().take(MEMBERS) {
-        builder = builder.member(MemberSpec::default().tag("dc", centre));
-    }
-    if let Some(mode) = args.w.custom_mode() {
-        builder = builder.settings(doc! { "getLastErrorModes": { mode: { "dc": 2 } } });
-    }
-    let set = builder.start()?;
-    for collection in [verify::INSERTS, verify::UPDATES, probe::COLLECTION] {
-        let create = doc! { "create": collection, "writeConcern": { "w": "majority" } };
-        set.command_on_primary(DATABASE, create).map_err(|e| format!("creating {collection}: {e}"))?;
-    }
-    live.line(&format!("{} (election timeout {} ms)", set.uri(), args.election_timeout_ms));
-    Ok(set)
-}
-
-struct Director<'a> {
-    args: &'a Failover,
-    stop: &'a Stop,
-    set: &'a ReplicaSet,
-    ledger: &'a Ledger,
-    live: &'a Live,
-    host: &'a Host,
+pub(super) struct Director<'a, D> {
+    pub(super) args: &'a Failover,
+    pub(super) stop: &'a Stop,
+    pub(super) operator: Operator<'a, D>,
+    pub(super) ledger: &'a Ledger,
+    pub(super) live: &'a Live,
+    pub(super) host: &'a Host,
     /// What was found wrong so far.
-    known: Findings,
+    pub(super) known: Findings,
 }
 
 /// The times of one fault.
@@ -145,11 +57,11 @@ struct Times {
     server: Option<Duration>,
 }
 
-impl Director<'_> {
-    fn all(&mut self, rows: &mut Vec<Row>) -> Result<(), Broken> {
+impl<D: Deployment> Director<'_, D> {
+    pub(super) async fn all(&mut self, rows: &mut Vec<Row>) -> Result<(), Broken> {
         for fault in self.args.faults() {
             for round in 1..=self.args.rounds {
-                let row = self.round(fault, round)?;
+                let row = self.round(fault, round).await?;
                 if self.args.json {
                     println!("{}", row.json());
                     let _ = std::io::stdout().flush();
@@ -160,26 +72,28 @@ impl Director<'_> {
         Ok(())
     }
 
-    fn round(&mut self, fault: Fault, round: u32) -> Result<Row, Broken> {
+    async fn round(&mut self, fault: Fault, round: u32) -> Result<Row, Broken> {
         let name = format!("{} {round}/{}", fault.as_str(), self.args.rounds);
         let before = self.ledger.counts();
         self.live.phase(&format!("{name}: writing"));
-        self.write_some(WARM)?;
+        self.write_some(WARM).await?;
         self.live.phase(&format!("{name}: primary gone"));
-        let (hit, times) = self.break_primary(fault)?;
+        let (hit, times) = self.break_primary(fault).await?;
         self.live.phase(&format!("{name}: healing"));
         self.live.line("healing");
-        fault.heal(self.set, hit)?;
-        self.wait_until_whole()?;
-        self.write_some(WARM / 4)?;
+        fault.heal(&self.operator, hit).await?;
+        self.wait_until_whole().await?;
+        self.write_some(WARM / 4).await?;
         self.live.phase(&format!("{name}: checking"));
         let (claims, counts) = (self.ledger.claims(), self.ledger.counts());
-        let row = self.row(fault, round, &times, counts - before, claims)?;
+        // What was acknowledged with less than a majority may still be on its way there; after this it has arrived.
+        self.wait_until_whole().await?;
+        let row = self.row(fault, round, &times, counts - before, claims).await?;
         self.live.line(&summary(&name, &row));
         Ok(row)
     }
 
-    fn row(
+    async fn row(
         &mut self,
         fault: Fault,
         round: u32,
@@ -187,14 +101,15 @@ impl Director<'_> {
         counts: Counts,
         claims: Claims,
     ) -> Result<Row, Broken> {
-        let found = verify::through_harness(self.set, claims)?;
+        let found = verify::straight(&self.operator, claims).await?;
         let new = found.since(&self.known);
         self.known.lost.extend(&new.lost);
         self.known.twice.extend(&new.twice);
         Ok(Row {
+            deployment: self.args.deployment().as_str(),
             fault: fault.as_str(),
             round,
-            runtime: self.args.runtime.as_str(),
+            runtime: self.args.runtime_name(),
             outage: times.outage,
             server: times.server,
             retries: counts.retries,
@@ -206,80 +121,76 @@ impl Director<'_> {
     }
 
     /// Hits the primary and waits until both the probe and the application write again.
-    fn break_primary(&self, fault: Fault) -> Result<(usize, Times), Broken> {
-        let set = self.set;
-        let primary = set.wait_for_primary(HEALED)?;
+    async fn break_primary(&self, fault: Fault) -> Result<(usize, Times), Broken> {
+        let set = self.operator.deployment;
+        let primary = self.operator.wait_for_primary().await?;
         let others = (0..MEMBERS).filter(|i| *i != primary).map(|i| set.direct_address(i)).collect();
-        let probe = Probe::start(others, &self.args.w.to_bson());
+        let probe = Probe::start(set.runtime(), others, &self.args.w.to_bson());
         let address = set.address(primary);
         self.live.line(&format!("FAULT: {} {address}: {}", fault.as_str(), fault.describe()));
-        self.ledger.mark_fault(address);
-        let at = Instant::now();
-        let injected = std::thread::scope(|scope| {
-            // Some faults take their time; the clock and the watch for hung writes run meanwhile.
-            let fault = scope.spawn(move || fault.inject(set, primary));
-            let waited = self.wait_for_recovery(&probe, at);
-            let injected = fault.join().unwrap_or_else(|_| Err("the fault panicked".into()));
-            waited.and_then(|()| injected.map_err(Broken::Trouble))
-        });
-        injected?;
-        let since = |moment: Option<Instant>| moment.map(|moment| moment.saturating_duration_since(at));
+        self.ledger.mark_fault(&address);
+        let at = self.operator.now();
+        // Some faults take their time; the clock and the watch for hung writes run meanwhile.
+        let inject = async { fault.inject(&self.operator, primary).await.map_err(Broken::Trouble) };
+        futures::try_join!(self.wait_for_recovery(&probe, at), inject)?;
+        let since = |moment: Option<Instant>| moment.map(|moment| moment.since(at));
         Ok((primary, Times { outage: since(self.ledger.recovered()), server: since(probe.first()) }))
     }
 
-    fn wait_for_recovery(&self, probe: &Probe, at: Instant) -> Result<(), Broken> {
+    async fn wait_for_recovery(&self, probe: &Probe, at: Instant) -> Result<(), Broken> {
         let limit = ELECTED + Duration::from_millis(self.args.election_timeout_ms.into());
         while probe.first().is_none() || self.ledger.recovered().is_none() {
             self.check()?;
-            if probe.first().is_none() && at.elapsed() > limit {
+            if probe.first().is_none() && self.operator.now().since(at) > limit {
                 return Err(Broken::Trouble(format!("no new primary {} s after the fault", limit.as_secs())));
             }
             // The probe works; a driver whose application still gets nothing but errors has failed, if not hung.
-            if probe.first().is_some_and(|first| first.elapsed() > HUNG) {
+            if probe.first().is_some_and(|first| self.operator.now().since(first) > HUNG) {
                 let text =
                     format!("no write went through {} s after the new primary took them", HUNG.as_secs());
                 return Err(Broken::Hung(text));
             }
-            self.ledger.wait(POLL);
+            self.operator.sleep(POLL).await;
         }
-        std::thread::sleep(LINGER);
+        self.operator.sleep(LINGER).await;
         Ok(())
     }
 
     /// Waits until `count` more writes were acknowledged.
-    fn write_some(&self, count: u64) -> Result<(), Broken> {
-        let (enough, begun) = (self.ledger.counts().acked + count, Instant::now());
+    async fn write_some(&self, count: u64) -> Result<(), Broken> {
+        let (enough, begun) = (self.ledger.counts().acked + count, self.operator.now());
         while self.ledger.counts().acked < enough {
             self.check()?;
             let patience = HUNG * 2 + self.args.pause() * u32::try_from(count).unwrap_or(u32::MAX);
-            if begun.elapsed() > patience {
+            if self.operator.now().since(begun) > patience {
                 return Err(Broken::Hung(format!(
                     "only errors for {} s on a healthy set",
                     patience.as_secs()
                 )));
             }
-            self.ledger.wait(POLL);
+            self.operator.sleep(POLL).await;
         }
         Ok(())
     }
 
     /// Waits until every member serves, and has everything that was written until now.
-    fn wait_until_whole(&self) -> Result<(), Broken> {
-        let begun = Instant::now();
+    async fn wait_until_whole(&self) -> Result<(), Broken> {
+        let begun = self.operator.now();
         loop {
             self.check()?;
-            self.set.wait_for_healthy(HEALED)?;
-            let w = i32::try_from(MEMBERS).unwrap_or(i32::MAX);
-            let note = doc! {
-                "appendOplogNote": 1, "data": { "msg": "healed" }, "writeConcern": { "w": w, "wtimeout": 5_000 },
-            };
-            match self.set.command_on_primary("admin", note) {
-                Ok(_) => return Ok(()),
-                Err(why) if begun.elapsed() > HEALED => {
-                    return Err(Broken::Trouble(format!("the members do not catch up: {why}")));
-                }
-                Err(_) => std::thread::sleep(POLL),
+            match self.operator.is_whole().await {
+                Ok(()) => return Ok(()),
+                Err(why) if self.operator.now().since(begun) > HEALED => return Err(Broken::Trouble(why)),
+                Err(_) => self.operator.sleep(POLL).await,
             }
+        }
+    }
+
+    /// Waits until the writer has ended, or for so long.
+    pub(super) async fn farewell(&self, limit: Duration) {
+        let begun = self.operator.now();
+        while self.host.ended(Duration::ZERO).is_none() && self.operator.now().since(begun) < limit {
+            self.operator.sleep(POLL).await;
         }
     }
 
@@ -291,7 +202,7 @@ impl Director<'_> {
         if let Some(outcome) = self.host.ended(Duration::ZERO) {
             return Err(Broken::Trouble(outcome.err().unwrap_or_else(|| "the writer ended".into())));
         }
-        match self.ledger.waiting(Instant::now()) {
+        match self.ledger.waiting(self.operator.now()) {
             Some((number, waited, server)) if waited > HUNG => {
                 let server = server.map_or("not sent".into(), |server| format!("last sent to {server}"));
                 Err(Broken::Hung(format!("write {number} after {} s, {server}", waited.as_secs())))

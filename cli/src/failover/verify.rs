@@ -4,9 +4,11 @@
 //! its own leaves a second document, an increment leaves a 2. Both are exact for every single number.
 
 use super::DATABASE;
+use super::deployment::Deployment;
 use super::ledger::Claims;
+use super::line::LineError;
+use super::operator::Operator;
 use bson::{Bson, Document, doc};
-use quorate_harness::{AdminError, ReplicaSet};
 use std::collections::BTreeSet;
 
 /// Where the even numbers are inserted: `{n: number}`.
@@ -84,23 +86,22 @@ pub(super) fn projection() -> Document {
     doc! { "n": 1, "applied": 1 }
 }
 
-/// Reads everything from the primary, straight and past the driver, as a majority has it.
-pub(super) fn through_harness(set: &ReplicaSet, claims: Claims) -> Result<Findings, String> {
-    let primary = set.primary().ok_or("there is no primary to read from")?;
-    // What was acknowledged with less than a majority may still be on its way there; after this it has arrived.
-    let note = doc! {
-        "appendOplogNote": 1, "data": { "msg": "read back" },
-        "writeConcern": { "w": "majority", "wtimeout": 20_000 },
-    };
-    let failed = |e: AdminError| format!("reading back: {e}");
-    set.command(primary, "admin", note).map_err(failed)?;
+/// Reads everything from the primary, straight and past the driver, as a majority has it. What was acknowledged must have
+/// arrived there, as it has when the set [is whole](Operator::is_whole).
+pub(super) async fn straight<D: Deployment>(
+    operator: &Operator<'_, D>,
+    claims: Claims,
+) -> Result<Findings, String> {
+    let primary = operator.wait_for_primary().await?;
+    let failed = |e: LineError| format!("reading back: {e}");
+    let mut line = operator.line(primary).await.map_err(failed)?;
     let mut audit = Audit::new(claims);
     for collection in [INSERTS, UPDATES] {
         let find = doc! {
             "find": collection, "projection": projection(), "batchSize": BATCH,
             "readConcern": { "level": "majority" },
         };
-        let mut reply = set.command(primary, DATABASE, find).map_err(failed)?;
+        let mut reply = line.run(DATABASE, find).await.map_err(failed)?;
         loop {
             let cursor = reply.get_document("cursor").map_err(|e| format!("reading back: {e}"))?;
             let batch = cursor.get_array("firstBatch").or_else(|_| cursor.get_array("nextBatch"));
@@ -112,7 +113,7 @@ pub(super) fn through_harness(set: &ReplicaSet, claims: Claims) -> Result<Findin
                 break;
             }
             let more = doc! { "getMore": id, "collection": collection, "batchSize": BATCH };
-            reply = set.command(primary, DATABASE, more).map_err(failed)?;
+            reply = line.run(DATABASE, more).await.map_err(failed)?;
         }
     }
     Ok(audit.finish())

@@ -1,5 +1,6 @@
 //! The director of somebody else's deployment: it only writes, watches, and checks at the end.
 
+use super::clock::Clock;
 use super::host::{Host, Job};
 use super::ledger::Ledger;
 use super::live::{Live, Ticker};
@@ -7,8 +8,9 @@ use super::report::millis;
 use super::verify::Findings;
 use super::{DATABASE, HUNG, Stop};
 use crate::args::Failover;
+use quorate_smol::Smol;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 const POLL: Duration = Duration::from_millis(50);
 
@@ -18,10 +20,12 @@ const POLL: Duration = Duration::from_millis(50);
 /// When it could not be tried.
 pub(super) fn run(args: &Failover, uri: &str, stop: &Stop) -> Result<bool, String> {
     let ledger = Arc::new(Ledger::default());
-    let live = Live::new(Arc::clone(&ledger));
+    // The machine's clock, whatever runtime the writer has.
+    let clock = Clock::of(&Smol);
+    let live = Live::new(Arc::clone(&ledger), clock.clone());
     let suffix = suffix();
     live.phase("writing");
-    let host = Host::start(Job {
+    let host = Host::thread(Job {
         uri: uri.to_owned(),
         args: args.clone(),
         ledger: Arc::clone(&ledger),
@@ -30,10 +34,10 @@ pub(super) fn run(args: &Failover, uri: &str, stop: &Stop) -> Result<bool, Strin
         judge: true,
     });
     let ticker = Ticker::start(&live);
-    let ended = watch(args, stop, &ledger, &live, &host);
+    let ended = watch(args, stop, &ledger, &live, &host, &clock);
     drop(ticker);
     let Some(outcome) = ended else {
-        if let Some((number, waited, server)) = ledger.waiting(Instant::now()) {
+        if let Some((number, waited, server)) = ledger.waiting(clock.now()) {
             let server = server.map_or("not sent".into(), |server| format!("last sent to {server}"));
             eprintln!("quorate: HUNG: write {number} after {} s, {server}", waited.as_secs());
         } else {
@@ -57,13 +61,14 @@ fn watch(
     ledger: &Ledger,
     live: &Live,
     host: &Host,
+    clock: &Clock,
 ) -> Option<super::host::Outcome> {
-    let end = args.seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds));
-    while !stop.is_set() && end.is_none_or(|end| Instant::now() < end) {
+    let end = args.seconds.map(Duration::from_secs);
+    while !stop.is_set() && end.is_none_or(|end| clock.elapsed() < end) {
         if let Some(outcome) = host.ended(POLL) {
             return Some(outcome);
         }
-        if ledger.waiting(Instant::now()).is_some_and(|(_, waited, _)| waited > HUNG) {
+        if ledger.waiting(clock.now()).is_some_and(|(_, waited, _)| waited > HUNG) {
             return None;
         }
     }
@@ -84,7 +89,7 @@ fn report(args: &Failover, ledger: &Ledger, findings: &Findings) -> bool {
     if args.json {
         // The same fields as a round has; there was no fault, and no probe beside the driver.
         let object = serde_json::json!({
-            "fault": "none", "round": 1, "runtime": args.runtime.as_str(), "outage_ms": millis(pause),
+            "deployment": args.deployment().as_str(), "fault": "none", "round": 1, "runtime": args.runtime.as_str(), "outage_ms": millis(pause),
             "server_ms": null, "added_ms": null, "retries": counts.retries, "errors": counts.errors,
             "acked": counts.acked, "lost": findings.lost.len(), "duplicated": findings.twice.len(),
         });

@@ -9,7 +9,7 @@ use futures::StreamExt;
 use quorate::error::Result;
 use quorate::options::{ReadConcern, ReadPreference, SelectionCriteria, WriteConcern};
 use quorate::{Client, Collection, Runtime};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// The writer and what it writes to.
 #[derive(Debug)]
@@ -37,9 +37,9 @@ impl<R: Runtime> Writer<R> {
     /// Writes until the ledger is closed. An error leaves the outcome of its write unknown; the next one is tried all the
     /// same.
     pub(super) async fn write_for_ever(&self, ledger: &Ledger, live: &Live, pause: Duration) {
-        while let Some(number) = ledger.begin(Instant::now()) {
+        while let Some(number) = ledger.begin(self.runtime.now()) {
             match self.write(number).await {
-                Ok(()) => ledger.acknowledged(Instant::now()),
+                Ok(()) => ledger.acknowledged(self.runtime.now()),
                 Err(error) => {
                     ledger.failed();
                     live.line(&format!("ERROR: write {number}: {}", short(&error.to_string())));

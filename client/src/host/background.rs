@@ -100,7 +100,7 @@ pub(super) async fn serve<R: Runtime>(
         Some(Err(error)) => return report_failure(&host, id, error),
         None => return,
     };
-    match socket.drive(&host.runtime, &[], true).await {
+    match greet(&host, id, &mut socket).await {
         Exchange::Established(hello, round_trip) => {
             if let Some(socket) = established(&host, id, socket, &hello, round_trip) {
                 monitor(&host, id, socket).await;
@@ -109,8 +109,30 @@ pub(super) async fn serve<R: Runtime>(
         Exchange::Failed(error) => report_failure(&host, id, error),
         Exchange::Stopped => {}
         // Nothing else can come of a greeting: replies need requests, and messages are for established connections.
-        Exchange::Reply | Exchange::Written | Exchange::Message(_) => {
+        Exchange::Reply
+        | Exchange::Written
+        | Exchange::Message(_)
+        | Exchange::Greeted(_)
+        | Exchange::Work(_) => {
             report_failure(&host, id, Error::invalid_response("unexpected message during the handshake"));
+        }
+    }
+}
+
+/// Shakes hands, and logs in where somebody has to.
+async fn greet<R: Runtime>(host: &Arc<Host<R>>, id: ConnectionId, socket: &mut Socket<R>) -> Exchange {
+    loop {
+        match (socket.drive(&host.runtime, &[], true).await, &host.settings.keychain) {
+            (Exchange::Greeted(service_id), _) => {
+                let mut state = host.lock();
+                state.driver.handle_greeted(id, service_id);
+                host.act(state);
+            }
+            (Exchange::Work(work), Some(keychain)) => {
+                let answer = keychain.work(work).await;
+                socket.connection.handle_answer(host.now(), answer);
+            }
+            (exchange, _) => return exchange,
         }
     }
 }
@@ -126,6 +148,7 @@ async fn open<R: Runtime>(
     let is_monitor = !matches!(id.role, Role::Pool(_));
     let mut handshake = settings.handshake.clone();
     handshake.is_monitor = is_monitor;
+    handshake.auth = settings.keychain.as_ref().filter(|_| !is_monitor).map(|keychain| keychain.start());
     // A monitor's hello may be held back by the server on purpose; its machine watches the time itself.
     let socket_timeout = settings.socket_timeout.filter(|_| !is_monitor);
     // A monitor's machine watches the same time-out. Being first by a little, the host can say what it was waiting for.
@@ -253,7 +276,7 @@ async fn monitor<R: Runtime>(host: &Arc<Host<R>>, id: ConnectionId, mut socket: 
             }
             Exchange::Failed(error) => return report_failure(host, id, error),
             Exchange::Stopped => return,
-            Exchange::Established(..) | Exchange::Written => {}
+            Exchange::Established(..) | Exchange::Written | Exchange::Greeted(_) | Exchange::Work(_) => {}
         }
     }
 }

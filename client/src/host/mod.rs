@@ -9,9 +9,11 @@
 mod background;
 mod control;
 mod ids;
+mod login;
 mod sink;
 mod socket;
 
+pub(crate) use login::Keychain;
 pub(crate) use sink::EventSink;
 pub(crate) use socket::{Exchange, Socket};
 
@@ -42,6 +44,8 @@ pub(crate) struct Settings {
     pub(crate) connect_timeout: Duration,
     pub(crate) socket_timeout: Option<Duration>,
     pub(crate) tls: Option<TlsConfig>,
+    /// Who logs in on the pools' connections.
+    pub(crate) keychain: Option<Keychain>,
 }
 
 /// What is behind the lock.

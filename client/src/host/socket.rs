@@ -5,6 +5,7 @@ use crate::runtime::Runtime;
 use crate::tls::TlsStream;
 use futures::future::Either;
 use futures::io::{AsyncRead, AsyncWrite};
+use quorate_core::auth::Work;
 use quorate_core::connection::{Connection, ConnectionOutput};
 use quorate_core::error::{Error, IoErrorKind};
 use quorate_core::{Duration, HelloReply, Instant};
@@ -13,6 +14,7 @@ use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use zeroize::Zeroize;
 
 /// A byte stream, encrypted or not.
 pub(super) type Transport<R> = Either<<R as Runtime>::Stream, Box<TlsStream<<R as Runtime>::Stream>>>;
@@ -38,6 +40,10 @@ pub(crate) struct Socket<R: Runtime> {
 pub(crate) enum Exchange {
     /// The handshake is done.
     Established(Box<HelloReply>, Duration),
+    /// The hello is answered, by this service behind a load balancer, and the log-in follows.
+    Greeted(Option<[u8; 12]>),
+    /// The log-in needs something done.
+    Work(Work),
     /// A reply is there: [`Connection::reply`].
     Reply,
     /// Everything has been written, and no reply is due.
@@ -127,15 +133,20 @@ impl<R: Runtime> Socket<R> {
         loop {
             return Some(match self.connection.poll_output()? {
                 ConnectionOutput::Transmit(bytes) => {
+                    // What was written last may have been a password.
+                    self.own.zeroize();
                     self.own = bytes;
                     self.written = 0;
                     continue;
                 }
                 ConnectionOutput::Established(hello, round_trip) => {
+                    self.own.zeroize();
                     self.server_connection_id = hello.connection_id;
                     self.service_id = hello.service_id;
                     Exchange::Established(hello, round_trip)
                 }
+                ConnectionOutput::Greeted { service_id } => Exchange::Greeted(service_id),
+                ConnectionOutput::Work(work) => Exchange::Work(work),
                 ConnectionOutput::Reply(_) => Exchange::Reply,
                 ConnectionOutput::Failed(error) => Exchange::Failed(error),
                 _ => continue,

@@ -1,8 +1,9 @@
 //! The bytes of the handshake and of a monitor's checks.
 
 use crate::HelloReply;
+use crate::auth::{AuthStart, HelloArguments};
 use crate::error::{Error, ErrorKind};
-use crate::handshake::{HelloOptions, ServerApi, write_hello};
+use crate::handshake::{HelloOptions, ServerApi, write_hello, write_server_api};
 use crate::monitor::HelloRequest;
 use crate::raw::{DocWriter, RawDoc};
 use crate::shared::Arc;
@@ -22,18 +23,30 @@ pub struct HandshakeOptions {
     pub server_api: Option<ServerApi>,
     /// Whether this is a monitor's connection: it is not authenticated, and its replies are short.
     pub is_monitor: bool,
+    /// The log-in, one's own for each connection; `None` for no authentication.
+    pub auth: Option<AuthStart>,
 }
 
 impl HandshakeOptions {
     /// For a client that describes itself by `metadata`.
     pub fn new(metadata: Arc<[u8]>) -> Self {
-        HandshakeOptions { metadata, load_balanced: false, server_api: None, is_monitor: false }
+        HandshakeOptions { metadata, load_balanced: false, server_api: None, is_monitor: false, auth: None }
     }
 
     /// Encodes the first hello: `OP_QUERY` with the legacy command unless a server API or a load balancer makes certain that
     /// the other side knows `hello` (handshake specification, "Hello Command").
-    pub(super) fn encode_greeting(&self, out: &mut Vec<u8>, request_id: i32) -> Result<(), Error> {
-        let hello = HelloOptions::handshake(&self.metadata, self.load_balanced, self.server_api);
+    pub(super) fn encode_greeting(
+        &self,
+        out: &mut Vec<u8>,
+        request_id: i32,
+        auth: &HelloArguments,
+    ) -> Result<(), Error> {
+        let speculative_auth = auth.speculative.as_ref().and_then(|bytes| RawDoc::new(bytes).ok());
+        let hello = HelloOptions {
+            sasl_supported_mechs: auth.sasl_supported_mechs.as_deref(),
+            speculative_auth,
+            ..HelloOptions::handshake(&self.metadata, self.load_balanced, self.server_api)
+        };
         encode(out, request_id, Flags::NONE, &hello)
     }
 
@@ -47,6 +60,11 @@ impl HandshakeOptions {
         let hello = HelloOptions::check(request, self.server_api);
         let flags = if request.exhaust { Flags::EXHAUST_ALLOWED } else { Flags::NONE };
         encode(out, request_id, flags, &hello)
+    }
+
+    /// The server API, as every command has to name it.
+    pub(super) fn write_server_api<'d>(&self, doc: DocWriter<'d>) -> DocWriter<'d> {
+        write_server_api(doc, self.server_api)
     }
 
     /// Reads the reply to the first hello; one that an established connection cannot live with is an error.

@@ -15,10 +15,12 @@
 //! > One request at a time. After [`ConnectionOutput::Failed`] nothing else ever comes, whatever is handed in.
 
 mod exchange;
+mod login;
 
 pub use exchange::HandshakeOptions;
 
 use crate::HelloReply;
+use crate::auth::{Conversation, Work};
 use crate::error::{Error, ErrorKind, IoErrorKind};
 use crate::monitor::HelloRequest;
 use crate::wire::{Incoming, OwnedMessage, ReadBuffer};
@@ -26,6 +28,7 @@ use crate::{Duration, Instant};
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::vec::Vec;
+use login::Login;
 
 /// The longest message before the handshake is done, and the longest a monitoring connection ever takes, in bytes: room for
 /// the hello of the largest deployment.
@@ -40,7 +43,15 @@ const LONGEST_REPLY: usize = 48_000_000 + 16 * 1024;
 pub enum ConnectionOutput<'a> {
     /// Write these bytes.
     Transmit(Vec<u8>),
-    /// The handshake is done: what the server says of itself, and how long its reply took.
+    /// The hello is answered and authentication follows: what fails from now on is no sign of overload. `service_id` is that
+    /// behind a load balancer.
+    Greeted {
+        /// The service, where there is one.
+        service_id: Option<[u8; 12]>,
+    },
+    /// Have this done wherever it stalls nobody, and say what came of it by [`Connection::handle_answer`].
+    Work(Work),
+    /// The handshake is done, authentication included: what the server says of itself, and how long its reply took.
     Established(Box<HelloReply>, Duration),
     /// The reply to the request under way. [`Connection::take_reply`] makes it outlive the connection's buffer.
     Reply(Incoming<'a>),
@@ -57,6 +68,10 @@ pub struct Connection {
     buffer: ReadBuffer,
     transmit: Vec<u8>,
     established: Option<(Box<HelloReply>, Duration)>,
+    /// The log-in that comes after the hello.
+    conversation: Option<Box<Conversation>>,
+    /// A log-in that has failed leaves behind that the hello was answered.
+    greeted: Option<Option<[u8; 12]>>,
     last_request_id: i32,
     last_read: Instant,
 }
@@ -67,6 +82,8 @@ enum State {
     Opening { deadline: Option<Instant> },
     /// The first hello is out.
     Greeting { request_id: i32, since: Instant, deadline: Option<Instant> },
+    /// The client proves who it is.
+    LoggingIn(Box<Login>),
     /// Nothing is owed by either side.
     Ready,
     /// A reply is owed.
@@ -94,6 +111,8 @@ impl Connection {
             buffer: ReadBuffer::new(LONGEST_HELLO),
             transmit: Vec::new(),
             established: None,
+            conversation: None,
+            greeted: None,
             last_request_id: 0,
             last_read: now,
         }
@@ -103,7 +122,8 @@ impl Connection {
     pub fn handle_opened(&mut self, now: Instant) {
         let State::Opening { deadline } = self.state else { return };
         let request_id = self.next_request_id();
-        match self.handshake.encode_greeting(&mut self.transmit, request_id) {
+        let arguments = self.prepare_login();
+        match self.handshake.encode_greeting(&mut self.transmit, request_id, &arguments) {
             Ok(()) => self.state = State::Greeting { request_id, since: now, deadline },
             Err(error) => self.fail(error),
         }
@@ -157,9 +177,10 @@ impl Connection {
 
     /// When to call [`Connection::handle_timeout`].
     pub const fn poll_timeout(&self) -> Option<Instant> {
-        match self.state {
+        match &self.state {
+            State::LoggingIn(login) => login.deadline,
             State::Opening { deadline } | State::Greeting { deadline, .. } | State::Busy { deadline, .. } => {
-                deadline
+                *deadline
             }
             State::Ready | State::Failing(_) | State::Failed => None,
         }
@@ -213,6 +234,13 @@ impl Connection {
         if self.advance() {
             return self.buffer.current().map(ConnectionOutput::Reply);
         }
+        if let Some(output) = self.login_output() {
+            return Some(output);
+        }
+        // What was read may have asked for the next step of the handshake.
+        if !self.transmit.is_empty() {
+            return Some(ConnectionOutput::Transmit(core::mem::take(&mut self.transmit)));
+        }
         if let Some((hello, round_trip)) = self.established.take() {
             return Some(ConnectionOutput::Established(hello, round_trip));
         }
@@ -247,12 +275,12 @@ impl Connection {
                 return false;
             }
         };
-        match self.state {
+        match &self.state {
             State::Busy { exhaust: false, .. } if message.more_to_come() => {
                 self.fail(Error::invalid_response("a reply says moreToCome, and nobody asked for more"));
                 false
             }
-            State::Busy { request_id, .. } if message.header.response_to == request_id => {
+            State::Busy { request_id, .. } if message.header.response_to == *request_id => {
                 self.state = if message.more_to_come() {
                     // "Each reply of an exhaust stream answers the one before it."
                     let request_id = message.header.request_id;
@@ -262,11 +290,20 @@ impl Connection {
                 };
                 true
             }
-            State::Greeting { request_id, since, .. } if message.header.response_to == request_id => {
-                match self.handshake.read_greeting(message.body) {
-                    Ok(hello) => self.established(hello, since),
-                    Err(error) => self.fail(error),
+            &State::Greeting { request_id, since, deadline } if message.header.response_to == request_id => {
+                let hello = self.handshake.read_greeting(message.body);
+                let round_trip = self.last_read - since;
+                match (hello, self.conversation.take()) {
+                    (Ok(hello), Some(conversation)) => {
+                        self.log_in(*conversation, hello, round_trip, deadline);
+                    }
+                    (Ok(hello), None) => self.established(Box::new(hello), round_trip),
+                    (Err(error), _) => self.fail(error),
                 }
+                false
+            }
+            State::LoggingIn(login) if login.request_id == Some(message.header.response_to) => {
+                self.login_replied();
                 false
             }
             _ => {
@@ -278,12 +315,12 @@ impl Connection {
         }
     }
 
-    fn established(&mut self, hello: HelloReply, since: Instant) {
+    fn established(&mut self, hello: Box<HelloReply>, round_trip: Duration) {
         if !self.handshake.is_monitor {
             self.buffer.set_limit(LONGEST_REPLY);
         }
         self.state = State::Ready;
-        self.established = Some((Box::new(hello), self.last_read - since));
+        self.established = Some((hello, round_trip));
     }
 
     fn fail(&mut self, error: Error) {
@@ -298,6 +335,7 @@ impl Connection {
         match self.state {
             State::Opening { .. } => "while connecting",
             State::Greeting { .. } => "during the handshake",
+            State::LoggingIn(_) => "during authentication",
             State::Ready => "while nothing was asked",
             State::Busy { .. } => "while waiting for a reply",
             State::Failing(_) | State::Failed => "after it had failed",

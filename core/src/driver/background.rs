@@ -58,6 +58,15 @@ impl Driver {
         self.pump(now);
     }
 
+    /// The hello of a pool's connection was answered, and authentication follows: a failure from now on is no sign of an
+    /// overloaded server, and behind a load balancer it concerns one service.
+    pub fn handle_greeted(&mut self, connection: ConnectionId, service_id: Option<[u8; 12]>) {
+        let Some(server) = self.servers.get_mut(connection.server) else { return };
+        if let Role::Pool(id) = connection.role {
+            server.pool.handle_hello(id, service_id);
+        }
+    }
+
     /// A monitoring connection has received a reply to [`Output::Send`]; `more_to_come` says that the server will send
     /// another unasked.
     pub fn handle_reply(
@@ -100,7 +109,7 @@ impl Driver {
                 let mut error = error;
                 // Where nothing listens nothing is overloaded: that server is marked Unknown at once.
                 if !matches!(&*error.kind, ErrorKind::Io(io) if io.kind == IoErrorKind::Connect) {
-                    add_backpressure_labels(&mut error, false);
+                    add_backpressure_labels(&mut error, server.pool.is_greeted(id));
                 }
                 if let Some((address, mut app_error)) = self.app_error(connection, &error) {
                     app_error.before_handshake = true;

@@ -1,6 +1,7 @@
 //! The attempts of operations: on to a connection, off it again, and round once more where the driver says so.
 
 use super::{Engine, OperationId};
+use crate::auth::Work;
 use crate::driver::{Begin, Checkout, ConnectionId, Decision, Operation, Outcome, Ticket};
 use crate::error::{Error, IoErrorKind};
 use crate::event::Event;
@@ -34,6 +35,10 @@ pub(super) enum Told {
     Request {
         connection: ConnectionId,
         request_id: i32,
+    },
+    Work {
+        connection: ConnectionId,
+        work: Work,
     },
     Close {
         connection: ConnectionId,

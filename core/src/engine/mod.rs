@@ -35,6 +35,7 @@
 //!             EngineOutput::Transmit { connection, bytes } => println!("{} bytes to {connection:?}", bytes.len()),
 //!             EngineOutput::Close { connection } => println!("{connection:?} is closed"),
 //!             EngineOutput::Done { operation, result, .. } if operation == ping => ended = Some(result),
+//!             EngineOutput::Work { work, .. } => println!("nobody logs in here: {work:?}"),
 //!             EngineOutput::Done { .. } | EngineOutput::Event(_) => {}
 //!         }
 //!     }
@@ -53,6 +54,7 @@
 
 mod attempt;
 
+use crate::auth::{Answer, Authenticator, Work};
 use crate::connection::{Connection, ConnectionOutput, HandshakeOptions};
 use crate::driver::{ConnectionId, Driver, DriverOptions, Operation, Output, Role, Ticket};
 use crate::error::{Error, ErrorKind};
@@ -79,6 +81,8 @@ pub struct EngineOptions {
     pub handshake: HandshakeOptions,
     /// `socketTimeoutMS`: how long a reply may take; `None` or zero for no limit.
     pub socket_timeout: Option<Duration>,
+    /// Who logs in on each of the pools' connections; `None` for no authentication.
+    pub auth: Option<Authenticator>,
 }
 
 impl EngineOptions {
@@ -86,7 +90,7 @@ impl EngineOptions {
     pub fn new(driver: DriverOptions) -> Self {
         let mut handshake = HandshakeOptions::new(Arc::from(crate::raw::RawDoc::EMPTY.as_bytes()));
         handshake.load_balanced = driver.load_balanced;
-        EngineOptions { driver, handshake, socket_timeout: None }
+        EngineOptions { driver, handshake, socket_timeout: None, auth: None }
     }
 }
 
@@ -124,6 +128,14 @@ pub enum EngineOutput<'a> {
         /// Which.
         connection: ConnectionId,
     },
+    /// Have this done, a key derived for example, and say what came of it by [`Engine::handle_answer`]. Other connections go on
+    /// in the meantime. Comes only with [`EngineOptions::auth`].
+    Work {
+        /// Which connection waits for it.
+        connection: ConnectionId,
+        /// What is to be done.
+        work: Work,
+    },
     /// An operation is over.
     Done {
         /// Which.
@@ -146,6 +158,8 @@ pub struct Engine {
     driver: Driver,
     handshake: HandshakeOptions,
     socket_timeout: Option<Duration>,
+    auth: Option<Authenticator>,
+    logins: u64,
     links: BTreeMap<ConnectionId, Link>,
     flights: BTreeMap<OperationId, Flight>,
     tickets: BTreeMap<Ticket, OperationId>,
@@ -172,6 +186,8 @@ impl Engine {
             driver: Driver::new(now, options.driver, seed),
             handshake: options.handshake,
             socket_timeout: options.socket_timeout,
+            auth: options.auth,
+            logins: 0,
             links: BTreeMap::new(),
             flights: BTreeMap::new(),
             tickets: BTreeMap::new(),
@@ -203,6 +219,7 @@ impl Engine {
                 Told::Bytes { connection, bytes } => {
                     return Some(EngineOutput::Transmit { connection, bytes: Cow::Owned(bytes) });
                 }
+                Told::Work { connection, work } => return Some(EngineOutput::Work { connection, work }),
                 Told::Close { connection } => return Some(EngineOutput::Close { connection }),
                 Told::Done { operation, result, request, session } => {
                     return Some(EngineOutput::Done { operation, result, request, session });
@@ -248,6 +265,11 @@ impl Engine {
     /// These bytes were read.
     pub fn handle_bytes(&mut self, now: Instant, connection: ConnectionId, bytes: &[u8]) {
         self.with(now, connection, |link| link.handle_bytes(now, bytes));
+    }
+
+    /// What came of [`EngineOutput::Work`].
+    pub fn handle_answer(&mut self, now: Instant, connection: ConnectionId, answer: Answer) {
+        self.with(now, connection, |link| link.handle_answer(now, answer));
     }
 
     /// Where to read into, for hosts that would rather not copy; `None` for a connection that was closed.
@@ -360,7 +382,11 @@ impl Engine {
         let mut handshake = self.handshake.clone();
         // How long a monitor's connection may take is the monitor's to say.
         let timeout = match connection.role {
-            Role::Pool(_) => self.driver.options().connect_timeout,
+            Role::Pool(_) => {
+                self.logins += 1;
+                handshake.auth = self.auth.as_ref().map(|auth| auth.start(self.logins));
+                self.driver.options().connect_timeout
+            }
             Role::Monitor(_) | Role::Rtt(_) => {
                 handshake.is_monitor = true;
                 Duration::ZERO
@@ -381,6 +407,10 @@ impl Engine {
                 None => return,
                 Some(ConnectionOutput::Transmit(bytes)) => {
                     self.queue.push_back(Told::Bytes { connection: id, bytes });
+                }
+                Some(ConnectionOutput::Greeted { service_id }) => self.driver.handle_greeted(id, service_id),
+                Some(ConnectionOutput::Work(work)) => {
+                    self.queue.push_back(Told::Work { connection: id, work });
                 }
                 Some(ConnectionOutput::Established(hello, round_trip)) => {
                     self.driver.handle_established(now, id, &hello, round_trip);

@@ -126,13 +126,19 @@ pub fn write_hello<'d>(doc: DocWriter<'d>, options: &HelloOptions<'_>) -> DocWri
         doc = doc.i64("maxAwaitTimeMS", millis);
     }
     doc = write_handshake(doc, options);
-    if let Some(api) = options.server_api {
+    doc = write_server_api(doc, options.server_api);
+    if options.op_query { doc } else { doc.str("$db", "admin") }
+}
+
+/// The Stable API's fields, which go into every command.
+pub(crate) fn write_server_api(mut doc: DocWriter<'_>, api: Option<ServerApi>) -> DocWriter<'_> {
+    if let Some(api) = api {
         doc = doc.str("apiVersion", api.version.as_str());
         doc = api.strict.into_iter().fold(doc, |doc, strict| doc.bool("apiStrict", strict));
         let errors = api.deprecation_errors.into_iter();
         doc = errors.fold(doc, |doc, errors| doc.bool("apiDeprecationErrors", errors));
     }
-    if options.op_query { doc } else { doc.str("$db", "admin") }
+    doc
 }
 
 /// The arguments only the first hello on a connection has.

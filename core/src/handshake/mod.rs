@@ -14,6 +14,7 @@ mod metadata;
 mod metadata_tests;
 
 pub use env::{ClientEnv, Faas, FaasName};
+pub(crate) use hello::write_server_api;
 pub use hello::{BACKPRESSURE_VERSION, HelloOptions, ServerApi, ServerApiVersion, write_hello};
 pub use metadata::{
     AppName, ClientMetadata, DRIVER_NAME, DriverInfo, HostInfo, MAX_APP_NAME_BYTES, MAX_METADATA_BYTES,

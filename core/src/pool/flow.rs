@@ -93,12 +93,18 @@ impl Pool {
     /// A pending connection's `hello` was answered: behind a load balancer it now has a service and that service's
     /// generation ("Load Balancer Mode"). Elsewhere, and the second time, this does nothing.
     pub fn handle_hello(&mut self, conn: PoolConnId, service_id: Option<ServiceId>) {
-        let Some(id) = service_id.filter(|_| self.options.load_balanced) else { return };
         let Some(c) = self.slots.get_mut(conn) else { return };
+        c.greeted = true;
+        let Some(id) = service_id.filter(|_| self.options.load_balanced) else { return };
         if c.service.is_none() && matches!(c.state, State::Pending) {
             c.service = Some(id);
             c.generation = self.services.enter(id);
         }
+    }
+
+    /// Whether a connection's `hello` was answered.
+    pub fn is_greeted(&self, conn: PoolConnId) -> bool {
+        self.slots.get(conn).is_some_and(|c| c.greeted)
     }
 
     /// A pending connection is ready for use: it goes to the first in line, or becomes idle.

@@ -22,6 +22,8 @@ pub(super) struct Conn {
     pub(super) state: State,
     pub(super) generation: u32,
     pub(super) service: Option<ServiceId>,
+    /// Its hello was answered.
+    pub(super) greeted: bool,
     pub(super) created: Instant,
 }
 
@@ -55,7 +57,14 @@ impl Slots {
         };
         // Numbers start at 1; after 2^32 connections they start again.
         self.last_id = self.last_id.checked_add(1).unwrap_or(1);
-        let conn = Conn { id: self.last_id, state: State::Pending, generation, service: None, created: now };
+        let conn = Conn {
+            id: self.last_id,
+            state: State::Pending,
+            generation,
+            service: None,
+            greeted: false,
+            created: now,
+        };
         *self.slots.get_mut(slot as usize)? = Some(conn);
         self.pending += 1;
         Some(PoolConnId { id: self.last_id, slot })

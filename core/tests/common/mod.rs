@@ -283,6 +283,7 @@ impl World {
                     assert!(self.sockets.contains_key(&connection), "bytes for a closed {connection:?}");
                     todo.push((LATENCY, Arrival::ToServer(connection, bytes.into_owned())));
                 }
+                EngineOutput::Work { work, .. } => panic!("nobody logs in: {work:?}"),
                 EngineOutput::Close { connection } => {
                     let server = self.sockets.remove(&connection).expect("closed once");
                     self.closed += 1;

@@ -108,6 +108,14 @@ impl Cluster {
         &self.0.uri
     }
 
+    /// Where a process listens.
+    ///
+    /// # Panics
+    /// When there is no such process.
+    pub fn address(&self, process: usize) -> &ServerAddress {
+        &self.0.places[process].address
+    }
+
     /// A client on the first application machine. `options` are those of a connection string, such as
     /// `readPreference=secondary&w=majority`, and may be empty.
     ///

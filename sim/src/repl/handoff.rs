@@ -23,7 +23,9 @@ impl Member {
         self.pending.step_down = Some(request);
         self.try_step_down(now);
         if self.pending.step_down.is_some() {
-            // It waits: those who write and those who wait for their writes do not.
+            // It waits: those who write and those who wait for their writes do not. What they are told is news to whoever
+            // compares topology versions.
+            self.show_hello();
             self.outputs.push_back(Output::KillOperations);
             self.fail_waits();
         }

@@ -121,6 +121,8 @@ where
 
     fn handle(&mut self, input: Input<N>) {
         match input {
+            // Accepted while the process ended: nobody will ever answer, and the socket closes here.
+            Input::Accepted(node, _) if self.state(node) == ProcessState::Down => {}
             Input::Accepted(node, stream) => {
                 let conn = ConnId(self.next_conn);
                 self.next_conn += 1;

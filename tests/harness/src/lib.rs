@@ -24,7 +24,7 @@
 //!
 //! | for | take |
 //! |---|---|
-//! | a replica set: arbiters, hidden, delayed, tags, settings, versions | [`ReplicaSet::builder`], [`MemberSpec`] |
+//! | a replica set: arbiters, hidden, delayed, tags, settings, versions, with log-in | [`ReplicaSet::builder`], [`MemberSpec`] |
 //! | step-down, SIGTERM, SIGKILL, SIGSTOP, restart, fail points | the methods of [`ReplicaSet`] |
 //! | a member cut off from everybody | [`ReplicaSet::partition`] (a set started `proxied`) |
 //! | cut, reset, stall, delay, split, drop, refuse, black hole | [`Proxy`], alone or by [`ReplicaSet::proxy`] |
@@ -43,6 +43,7 @@
 pub mod admin;
 pub mod fixtures;
 pub mod hostile;
+mod login;
 mod process;
 mod proxy;
 mod scratch;

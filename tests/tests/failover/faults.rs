@@ -6,9 +6,9 @@ use futures::future::join_all;
 use quorate::Collection;
 use quorate::bson::{Document, doc};
 use quorate::options::WriteConcern;
-use quorate_harness::ReplicaSet;
+use quorate_harness::{ReplicaSet, ReplicaSetBuilder};
 use std::cell::Cell;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 crate::on_every_runtime!(
@@ -16,7 +16,10 @@ crate::on_every_runtime!(
     kill_and_restart,
     stop_and_continue,
     partition_and_heal,
-    terminate_and_restart
+    terminate_and_restart,
+    kill_and_restart_logged_in,
+    stop_and_continue_logged_in,
+    terminate_and_restart_logged_in,
 );
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -36,6 +39,38 @@ async fn kill_and_restart<R: TestRuntime>() {
     write_through::<R>(|set| {
         let old = set.primary().expect("a primary");
         set.kill(old);
+        set.wait_for_other_primary(old, LIMIT).expect("another primary");
+        set.restart(old).expect("it starts again");
+    })
+    .await;
+}
+
+async fn kill_and_restart_logged_in<R: TestRuntime>() {
+    write_through_on::<R>(logged_in(), |set| {
+        let old = set.primary().expect("a primary");
+        set.kill(old);
+        set.wait_for_other_primary(old, LIMIT).expect("another primary");
+        set.restart(old).expect("it starts again");
+    })
+    .await;
+}
+
+async fn stop_and_continue_logged_in<R: TestRuntime>() {
+    write_through_on::<R>(logged_in(), |set| {
+        let old = set.primary().expect("a primary");
+        set.pause(old).expect("it stops");
+        set.wait_for_other_primary(old, LIMIT).expect("another primary");
+        std::thread::sleep(Duration::from_secs(1));
+        set.resume(old).expect("it continues");
+    })
+    .await;
+}
+
+async fn terminate_and_restart_logged_in<R: TestRuntime>() {
+    write_through_on::<R>(logged_in(), |set| {
+        let old = set.primary().expect("a primary");
+        set.terminate(old).expect("it is told to end");
+        assert!(set.wait_until_ended(old, LIMIT), "it ends");
         set.wait_for_other_primary(old, LIMIT).expect("another primary");
         set.restart(old).expect("it starts again");
     })
@@ -75,16 +110,36 @@ async fn terminate_and_restart<R: TestRuntime>() {
     .await;
 }
 
-/// The set, for one test at a time.
-fn set() -> (&'static ReplicaSet, impl Drop) {
+/// A set for one test at a time, and its connection string.
+struct Lent {
+    set: &'static ReplicaSet,
+    uri: String,
+    _alone: MutexGuard<'static, ()>,
+}
+
+fn builder() -> ReplicaSetBuilder {
+    ReplicaSet::builder().members(3).proxied(true).election_timeout(Duration::from_secs(2))
+}
+
+fn open() -> Lent {
     static SET: OnceLock<ReplicaSet> = OnceLock::new();
     static ALONE: Mutex<()> = Mutex::new(());
-    let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let set = SET.get_or_init(|| builder().start().expect("a replica set"));
+    Lent { set, uri: set.uri(), _alone }
+}
+
+/// A set that does nothing for who has not logged in: the guide's deployment.
+fn logged_in() -> Lent {
+    static SET: OnceLock<ReplicaSet> = OnceLock::new();
+    static ALONE: Mutex<()> = Mutex::new(());
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let set = SET.get_or_init(|| {
-        let builder = ReplicaSet::builder().members(3).proxied(true).election_timeout(Duration::from_secs(2));
-        builder.start().expect("a replica set")
+        let set = builder().auth(true).start().expect("a replica set");
+        set.create_user("admin", "user", "password", &["SCRAM-SHA-256"]).expect("a user");
+        set
     });
-    (set, alone)
+    Lent { set, uri: set.uri().replace("mongodb://", "mongodb://user:password@"), _alone }
 }
 
 /// What one writer was told.
@@ -95,9 +150,13 @@ struct Told {
 }
 
 async fn write_through<R: TestRuntime>(fault: fn(&ReplicaSet)) {
-    let (set, _alone) = set();
+    write_through_on::<R>(open(), fault).await;
+}
+
+async fn write_through_on<R: TestRuntime>(lent: Lent, fault: fn(&ReplicaSet)) {
+    let set = lent.set;
     set.wait_for_healthy(LIMIT).expect("a healthy set");
-    let mut options = options(&set.uri()).await;
+    let mut options = options(&lent.uri).await;
     let book = Notebook::listen(&mut options);
     let client = client::<R>(options);
     let name = fresh_name();

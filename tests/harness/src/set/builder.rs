@@ -3,6 +3,7 @@
 use super::{Member, MemberSpec, ReplicaSet};
 use crate::admin::{Admin, AdminError};
 use crate::fixtures::{self, default_version};
+use crate::login::Login;
 use crate::proxy::{Pids, Proxy, origin_by_pid};
 use crate::scratch::Scratch;
 use crate::server::Server;
@@ -23,6 +24,7 @@ pub struct ReplicaSetBuilder {
     settings: Document,
     extra_args: Vec<String>,
     proxied: bool,
+    auth: bool,
 }
 
 impl Default for ReplicaSetBuilder {
@@ -34,6 +36,7 @@ impl Default for ReplicaSetBuilder {
             settings: Document::new(),
             extra_args: Vec::new(),
             proxied: false,
+            auth: false,
         }
     }
 }
@@ -95,6 +98,14 @@ impl ReplicaSetBuilder {
         self
     }
 
+    /// With `--auth` and `--keyFile`: nobody does anything without logging in. The harness does, as the servers themselves;
+    /// [`ReplicaSet::create_user`] makes users for others.
+    #[must_use]
+    pub fn auth(mut self, auth: bool) -> Self {
+        self.auth = auth;
+        self
+    }
+
     /// Starts everything and waits until there is a primary, every secondary serves, and all have the same data.
     /// Without members said, three.
     ///
@@ -108,13 +119,33 @@ impl ReplicaSetBuilder {
         let first = first.ok_or("a set needs a member that can be primary")?;
         let scratch = Scratch::new().map_err(|e| format!("no temporary folder: {e}"))?;
         let pids: Pids = Arc::new(Mutex::new(vec![None; self.members.len()]));
-        let members = self.start_members(&scratch, &pids)?;
+        let login = if self.auth { Some(self.write_key_file(&scratch)?) } else { None };
+        let members = self.start_members(&scratch, &pids, login.as_ref())?;
         let set = ReplicaSet::new(self.name.clone(), members, pids, scratch);
         self.initiate(&set, first).map_err(|why| format!("{why}\n{}", set.log_tail(first)))?;
         Ok(set)
     }
 
-    fn start_members(&self, scratch: &Scratch, pids: &Pids) -> Result<Vec<Member>, String> {
+    /// Adds the key file to the arguments, and gives what it stands for.
+    fn write_key_file(&mut self, scratch: &Scratch) -> Result<Login, String> {
+        use std::io::Write;
+        use std::os::unix::fs::OpenOptionsExt;
+        // It protects a test's servers on 127.0.0.1 from nobody.
+        const KEY: &str = "0123456789abcdefQuorateHarness";
+        let path = scratch.path().join("key");
+        // Servers refuse one that others may read.
+        let file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+        file.and_then(|mut file| file.write_all(KEY.as_bytes())).map_err(|e| format!("no key file: {e}"))?;
+        self.extra_args.extend(["--auth".into(), "--keyFile".into(), path.display().to_string()]);
+        Ok(Login::system(KEY))
+    }
+
+    fn start_members(
+        &self,
+        scratch: &Scratch,
+        pids: &Pids,
+        login: Option<&Login>,
+    ) -> Result<Vec<Member>, String> {
         let binary = fixtures::mongod(&self.version)?;
         let mut args: Vec<String> = vec!["--replSet".into(), self.name.clone()];
         args.extend(["--oplogSize".into(), "64".into()]);
@@ -133,7 +164,7 @@ impl ReplicaSetBuilder {
                 *slot = server.pid();
             }
             let proxy = if self.proxied { Some(proxy_before(&server, i, pids)?) } else { None };
-            members.push(Member::new(spec.clone(), server, proxy));
+            members.push(Member::new(spec.clone(), server, proxy, login.cloned()));
         }
         Ok(members)
     }
@@ -172,7 +203,7 @@ fn proxy_before(server: &Server, index: usize, pids: &Pids) -> Result<Proxy, Str
 }
 
 fn connect(set: &ReplicaSet, i: usize) -> Result<Admin, String> {
-    Admin::connect(&set.direct_address(i), Duration::from_secs(20)).map_err(|e| format!("member {i}: {e}"))
+    set.member(i).connect(Duration::from_secs(20)).map_err(|e| format!("member {i}: {e}"))
 }
 
 /// Makes this member primary now, instead of after the election timeout.

@@ -5,6 +5,7 @@ mod faults;
 mod member;
 
 use crate::admin::{Admin, AdminError};
+use crate::login::Login;
 use crate::proxy::{Pids, Proxy};
 use crate::scratch::Scratch;
 use crate::server::{ProcessState, Server};
@@ -39,21 +40,31 @@ pub(crate) struct Member {
     proxy: Option<Proxy>,
     address: String,
     direct: String,
+    login: Option<Login>,
     server: Mutex<Server>,
     idle: Mutex<Option<Admin>>,
     isolated: Mutex<bool>,
 }
 
 impl Member {
-    fn new(spec: MemberSpec, server: Server, proxy: Option<Proxy>) -> Self {
+    fn new(spec: MemberSpec, server: Server, proxy: Option<Proxy>, login: Option<Login>) -> Self {
         let direct = server.address();
         let address = proxy.as_ref().map_or_else(|| direct.clone(), Proxy::address);
         let (idle, isolated) = (Mutex::new(None), Mutex::new(false));
-        Member { spec, proxy, address, direct, server: Mutex::new(server), idle, isolated }
+        Member { spec, proxy, address, direct, login, server: Mutex::new(server), idle, isolated }
     }
 
     fn server(&self) -> MutexGuard<'_, Server> {
         self.server.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A new connection, logged in where that is needed.
+    pub(crate) fn connect(&self, timeout: Duration) -> Result<Admin, AdminError> {
+        let mut admin = Admin::connect(&self.direct, timeout)?;
+        if let Some(login) = &self.login {
+            login.on(&mut admin)?;
+        }
+        Ok(admin)
     }
 
     /// Runs a command over the kept connection, or a new one when there is none or the server has closed it.
@@ -63,7 +74,7 @@ impl Member {
                 admin.set_timeout(timeout);
                 admin
             }
-            None => Admin::connect(&self.direct, timeout)?,
+            None => self.connect(timeout)?,
         };
         let result = admin.run(db, command);
         if !matches!(result, Err(AdminError::Io(_))) {
@@ -166,6 +177,28 @@ impl ReplicaSet {
     pub fn command_on_primary(&self, db: &str, command: Document) -> Result<Document, AdminError> {
         let none = || AdminError::Io(std::io::Error::other("there is no primary"));
         self.command(self.primary().ok_or_else(none)?, db, command)
+    }
+
+    /// Makes a user who may do everything, in the database `db`, for those mechanisms (`SCRAM-SHA-1`, `SCRAM-SHA-256`); returns
+    /// when every member knows it.
+    ///
+    /// # Errors
+    /// As [`ReplicaSet::command_on_primary`].
+    pub fn create_user(
+        &self,
+        db: &str,
+        user: &str,
+        password: &str,
+        mechanisms: &[&str],
+    ) -> Result<(), AdminError> {
+        let members = self.members.iter().filter(|member| member.spec.replicates_at_once()).count();
+        let role = doc! { "role": "root", "db": "admin" };
+        let command = doc! {
+            "createUser": user, "pwd": password, "roles": [role], "mechanisms": mechanisms,
+            // The harness's users have names and passwords as they are: SASLprep is what clients are tested for.
+            "writeConcern": { "w": i32::try_from(members).unwrap_or(1), "wtimeout": 15_000 },
+        };
+        self.command_on_primary(db, command).map(drop)
     }
 
     /// The primary right now. Where two claim it, the later elected. Members that are paused, ended or partitioned do not

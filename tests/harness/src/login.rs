@@ -1,0 +1,74 @@
+//! SCRAM-SHA-256 for the harness's own errands: as independent of the driver under test as the rest of its wire code.
+
+use crate::admin::{Admin, AdminError};
+use base64ct::{Base64, Encoding};
+use bson::spec::BinarySubtype;
+use bson::{Binary, Document, doc};
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::{Digest, Sha256};
+use std::io;
+
+/// Who logs in.
+#[derive(Clone, Debug)]
+pub(crate) struct Login {
+    pub(crate) user: String,
+    pub(crate) db: String,
+    pub(crate) password: String,
+}
+
+impl Login {
+    /// The servers themselves, to one another: everything is allowed, even before there are users. `key` is what stands in
+    /// their key file.
+    pub(crate) fn system(key: &str) -> Self {
+        Login { user: "__system".into(), db: "local".into(), password: key.into() }
+    }
+
+    /// Logs in on a connection.
+    pub(crate) fn on(&self, admin: &mut Admin) -> Result<(), AdminError> {
+        let first = format!("n={},r=harness-harness-harness", self.user);
+        let reply = admin.run(
+            &self.db,
+            doc! {
+                "saslStart": 1, "mechanism": "SCRAM-SHA-256", "payload": binary(&format!("n,,{first}")),
+                "options": { "skipEmptyExchange": true },
+            },
+        )?;
+        let server_first = payload(&reply)?;
+        let part = |name: &str| {
+            let found = server_first.split(',').find_map(|part| part.strip_prefix(name));
+            found.ok_or_else(|| odd(&format!("no {name} in the server's message")))
+        };
+        let salt = Base64::decode_vec(part("s=")?).map_err(|_| odd("the salt is no Base64"))?;
+        let rounds: u32 = part("i=")?.parse().map_err(|_| odd("no iteration count"))?;
+        let salted = pbkdf2::pbkdf2_hmac_array::<Sha256, 32>(self.password.as_bytes(), &salt, rounds);
+        let client_key = hmac(&salted, b"Client Key");
+        let last = format!("c=biws,r={}", part("r=")?);
+        let signed = format!("{first},{server_first},{last}");
+        let signature = hmac(&Sha256::digest(client_key), signed.as_bytes());
+        let proof: Vec<u8> = client_key.iter().zip(signature).map(|(key, sign)| key ^ sign).collect();
+        let last = format!("{last},p={}", Base64::encode_string(&proof));
+        let id = reply.get_i32("conversationId").map_err(|_| odd("no conversationId"))?;
+        let go_on = doc! { "saslContinue": 1, "conversationId": id, "payload": binary(&last) };
+        let reply = admin.run(&self.db, go_on)?;
+        let own = Base64::encode_string(&hmac(&hmac(&salted, b"Server Key"), signed.as_bytes()));
+        if payload(&reply)? == format!("v={own}") { Ok(()) } else { Err(odd("the server's proof is wrong")) }
+    }
+}
+
+fn hmac(key: &[u8], data: &[u8]) -> [u8; 32] {
+    let mac = Hmac::<Sha256>::new_from_slice(key).expect("any key will do");
+    mac.chain_update(data).finalize().into_bytes().into()
+}
+
+fn binary(text: &str) -> Binary {
+    Binary { subtype: BinarySubtype::Generic, bytes: text.as_bytes().to_vec() }
+}
+
+fn payload(reply: &Document) -> Result<String, AdminError> {
+    let bytes = reply.get_binary_generic("payload").map_err(|_| odd("no payload"))?;
+    String::from_utf8(bytes.clone()).map_err(|_| odd("the payload is no text"))
+}
+
+fn odd(why: &str) -> AdminError {
+    AdminError::Io(io::Error::new(io::ErrorKind::InvalidData, format!("log-in: {why}")))
+}
