@@ -64,8 +64,9 @@ impl Member {
         hello.insert("setName", &config.name);
         hello.insert("setVersion", i32::try_from(config.version).unwrap_or(i32::MAX));
         hello.insert("isWritablePrimary", self.is_writable_primary());
-        // A primary that does not take writes, not yet or no longer, calls itself a secondary.
-        let shown_as_secondary = self.is_primary() && !self.is_writable_primary();
+        // A primary that does not take writes yet calls itself a secondary; one that is about to step down, nothing.
+        let catches_up = self.is_primary() && !self.is_writable_primary();
+        let shown_as_secondary = catches_up && self.pending.step_down.is_none();
         hello.insert("secondary", shown_as_secondary || self.state() == MemberState::Secondary);
         if let Some(primary) = self.primary() {
             hello.insert("primary", primary.to_string());
