@@ -6,7 +6,7 @@
 //!   for ([`host`]), that notes in the [`ledger`] what was acknowledged, what failed, and when;
 //! - the **director** ([`rounds`], or [`watch`] for somebody else's deployment): breaks and heals the set ([`fault`]) by what
 //!   an [`operator`] can say to its members, judges what the set holds ([`verify`]) and reports ([`report`]);
-//! - the **probe** ([`probe`]): straight connections ([`line`]) to the surviving members that find out when the new primary
+//! - the **probe** ([`probe`]): straight connections ([`mod@line`]) to the surviving members that find out when the new primary
 //!   could have taken the application's write.
 //!
 //! What set that is, and in whose time it lives, is known to its [`deployment`] and to [`stage`], which brings it up; the

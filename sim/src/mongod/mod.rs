@@ -1,5 +1,5 @@
 //! A simulated server process: [`Mongod`] speaks the wire protocol as mongod 6.0.5 does, in front of a
-//! [`Store`](crate::store::Store) and, in a replica set, a [`Member`](crate::repl::Member).
+//! [`Store`] and, in a replica set, a [`Member`].
 //!
 //! The life of a command:
 //!
@@ -9,8 +9,8 @@
 //!       -> concern.rs waits for its write concern -> answer.rs labels, times, bytes -> the client
 //! ```
 //!
-//! A connection has one operation at a time, as in the real server; whatever waits is an [`op::Op`] with a
-//! [`Stage`](op::Stage) and perhaps a timer. Effects land when the command is carried out, the reply leaves
+//! A connection has one operation at a time, as in the real server; whatever waits is an `op::Op` with a
+//! stage (`op::Stage`) and perhaps a timer. Effects land when the command is carried out, the reply leaves
 //! [a little later](MongodSettings::reply_delay): a connection that breaks in between loses it.
 
 mod admit;
