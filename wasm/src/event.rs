@@ -87,7 +87,7 @@ pub(crate) fn topology(description: &TopologyDescription) -> Topology {
     let object = Object::new();
     set(&object, "type", description.topology_type.as_str());
     if let Some(name) = &description.set_name {
-        set(&object, "setName", name);
+        set(&object, "setName", &**name);
     }
     if let Some(primary) = description.primary() {
         set(&object, "primary", primary.address.to_string());
