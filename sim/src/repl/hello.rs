@@ -64,9 +64,8 @@ impl Member {
         hello.insert("setName", &config.name);
         hello.insert("setVersion", i32::try_from(config.version).unwrap_or(i32::MAX));
         hello.insert("isWritablePrimary", self.is_writable_primary());
-        // A primary that does not take writes, not yet or no longer, calls itself a secondary.
-        let shown_as_secondary = self.is_primary() && !self.is_writable_primary();
-        hello.insert("secondary", shown_as_secondary || self.state() == MemberState::Secondary);
+        // Whoever catches up before it takes writes calls itself a secondary.
+        hello.insert("secondary", self.is_catching_up() || self.state() == MemberState::Secondary);
         if let Some(primary) = self.primary() {
             hello.insert("primary", primary.to_string());
         }
