@@ -6,6 +6,7 @@
 //! | wake-ups and memory of a client that does nothing | `cargo run --release -p quorate-benches --bin idle` |
 //! | allocations an operation | `cargo run --release -p quorate-benches --bin allocations` |
 //! | what one decision of the core costs | `cargo run --release -p quorate-benches --bin decisions`, `cargo bench -p quorate-benches` |
+//! | speed and memory of the simulation | `cargo run --release -p quorate-benches --bin simulation` |
 //!
 //! With `--features official` each has the official driver beside it. The servers are [`canned`], or real ones where that
 //! matters.

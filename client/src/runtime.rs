@@ -1,7 +1,8 @@
 //! The seam to an async runtime: all that a host must provide.
 //!
 //! A runtime opens byte streams, tells the time, sleeps and starts tasks. It decides nothing: which server, when to
-//! reconnect, when to give up are the core's. Two ship with Quorate (tokio and smol); a new one is about a hundred lines.
+//! reconnect, when to give up are the core's. Those for tokio, smol, JavaScript hosts and the simulation of `quorate-sim`, in which
+//! time is virtual, come with Quorate; a new one is about a hundred lines.
 
 use crate::host_info::host_info;
 use futures::io::{AsyncRead, AsyncWrite};

@@ -12,6 +12,7 @@ async fn place_order<R: Runtime>(client: &Client<R>, number: i32) -> Result<()> 
 }
 
 /// The test: an order every second for two minutes, while one primary after the other goes away.
+#[cfg_attr(test, test)] // `cargo test` runs it, and so does `cargo run --example unit_test`.
 fn no_order_is_lost_in_a_failover() -> Result<()> {
     let cluster = Cluster::replica_set().members(3).seed(42).build();
     cluster.after(Duration::from_secs(20), |cluster| cluster.kill(0));

@@ -46,7 +46,7 @@ impl Member {
         self.check_catch_up(now);
     }
 
-    fn is_catching_up(&self) -> bool {
+    pub(super) fn is_catching_up(&self) -> bool {
         matches!(&self.role, Role::Primary(Leader { stage: Stage::CatchUp, .. }))
     }
 

@@ -64,10 +64,8 @@ impl Member {
         hello.insert("setName", &config.name);
         hello.insert("setVersion", i32::try_from(config.version).unwrap_or(i32::MAX));
         hello.insert("isWritablePrimary", self.is_writable_primary());
-        // A primary that does not take writes yet calls itself a secondary; one that is about to step down, nothing.
-        let catches_up = self.is_primary() && !self.is_writable_primary();
-        let shown_as_secondary = catches_up && self.pending.step_down.is_none();
-        hello.insert("secondary", shown_as_secondary || self.state() == MemberState::Secondary);
+        // Whoever catches up before it takes writes calls itself a secondary.
+        hello.insert("secondary", self.is_catching_up() || self.state() == MemberState::Secondary);
         if let Some(primary) = self.primary() {
             hello.insert("primary", primary.to_string());
         }

@@ -56,8 +56,10 @@ impl Run<'_> {
             return Err(capped_in_transaction(ns));
         }
         collection.check_unique(slot, None, writer)?;
-        let mut changes: Vec<Change> =
-            collection.overflow(slot).into_iter().map(|id| Change::Delete { ns: ns.clone(), id }).collect();
+        let overflow = collection.overflow(slot);
+        // Entries are kept, so without room to grow.
+        let mut changes: Vec<Change> = Vec::with_capacity(overflow.len() + 1);
+        changes.extend(overflow.into_iter().map(|id| Change::Delete { ns: ns.clone(), id }));
         changes.push(Change::Put { ns: ns.clone(), document: Arc::new(std::mem::take(slot)) });
         let result = || doc! { "n": 1 };
         let statement = self.statement(stmt_id, result);
