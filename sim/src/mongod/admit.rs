@@ -109,7 +109,7 @@ impl Mongod {
             let text = "Transaction numbers are only allowed on a replica set member or mongos";
             return Err(Failure::new(20, text));
         }
-        if session.transaction.is_none() && !op.command.is_retryable() {
+        if session.transaction.is_none() && (op.command.ends_transactions() || !op.command.is_retryable()) {
             let name = op.command.name;
             let text = format!(
                 "txnNumber may only be provided for multi-document transactions and retryable write commands. \

@@ -117,7 +117,6 @@ fn collect_in_array(items: &[Bson], parts: &[String], values: &mut Vec<Bson>) {
         Some(Bson::Document(inner)) if !rest.is_empty() => return collect(inner, rest, values),
         Some(Bson::Array(inner)) if !rest.is_empty() => return collect_in_array(inner, rest, values),
         Some(Bson::Array(inner)) if inner.is_empty() => return values.push(Bson::Undefined),
-        Some(Bson::Array(inner)) => return values.extend(inner.iter().cloned()),
         Some(value) if rest.is_empty() => return values.push(value.clone()),
         _ => {}
     }

@@ -3,6 +3,7 @@
 use super::Operator;
 use super::eval::nullish;
 use crate::store::failure::{Failure, Result};
+use crate::store::value::decimal::Decimal;
 use crate::store::value::{Number, compare, type_name};
 use bson::Bson;
 
@@ -117,21 +118,37 @@ pub(super) fn summary(operator: Operator, values: &[Option<Bson>]) -> Result<Opt
         }
         _ => {
             let present = items.into_iter().filter(|v| !nullish(Some(v)));
-            let best = if operator == Operator::Min {
-                present.min_by(|a, b| compare(a, b))
-            } else {
-                present.max_by(|a, b| compare(a, b))
-            };
+            let best = if operator == Operator::Min { least(present) } else { greatest(present) };
             best.cloned().unwrap_or(Bson::Null)
         }
     }))
 }
 
-/// A sum that goes over to binary numbers rather than overflow.
+/// The least value; of equal ones the first.
+pub(crate) fn least<'v>(values: impl Iterator<Item = &'v Bson>) -> Option<&'v Bson> {
+    values.reduce(|best, v| if compare(v, best).is_lt() { v } else { best })
+}
+
+/// The greatest value; of equal ones the first.
+pub(crate) fn greatest<'v>(values: impl Iterator<Item = &'v Bson>) -> Option<&'v Bson> {
+    values.reduce(|best, v| if compare(v, best).is_gt() { v } else { best })
+}
+
+/// A sum that goes over to binary numbers rather than overflow. Decimals are added to the exact sum of all others.
 pub(crate) fn sum(numbers: impl Iterator<Item = Number>) -> Number {
-    numbers.fold(Number::Int(0), |total, n| {
-        total.add(n).unwrap_or_else(|| Number::Double(total.to_f64() + n.to_f64()))
-    })
+    let (mut others, mut decimals) = (Number::Int(0), None);
+    for n in numbers {
+        match n {
+            Number::Decimal(d) => decimals = Some(decimals.map_or(d, |total: Decimal| total.add(d))),
+            n => {
+                others = others.add(n).unwrap_or_else(|| Number::Double(others.to_f64() + n.to_f64()));
+            }
+        }
+    }
+    match decimals {
+        None => others,
+        Some(total) => Number::Decimal(total.add(others.exactly())),
+    }
 }
 
 /// The mean, or null of nothing.

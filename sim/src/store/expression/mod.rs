@@ -6,7 +6,7 @@ mod math;
 mod parse;
 
 pub(crate) use eval::{Scope, field_path};
-pub(crate) use math::{average, sum};
+pub(crate) use math::{average, greatest, least, sum};
 pub(crate) use parse::{is_operator, parse, parse_at, path_parts};
 
 use bson::Bson;

@@ -1,8 +1,8 @@
 //! `$group`.
 
-use crate::store::expression::{self, Expression, Scope, average, sum};
+use crate::store::expression::{self, Expression, Scope, average, greatest, least, sum};
 use crate::store::failure::{Failure, Result};
-use crate::store::value::{Key, Number, compare};
+use crate::store::value::{Key, Number};
 use bson::{Bson, Document};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -59,8 +59,8 @@ impl Accumulator {
             Kind::Sum => sum(numbers()).to_bson(),
             Kind::Count => Bson::Int32(i32::try_from(values.len()).unwrap_or(i32::MAX)),
             Kind::Average => average(&numbers().collect::<Vec<_>>()),
-            Kind::Min => present().min_by(|a, b| compare(a, b)).cloned().unwrap_or(Bson::Null),
-            Kind::Max => present().max_by(|a, b| compare(a, b)).cloned().unwrap_or(Bson::Null),
+            Kind::Min => least(present()).cloned().unwrap_or(Bson::Null),
+            Kind::Max => greatest(present()).cloned().unwrap_or(Bson::Null),
             Kind::First => values.into_iter().next().flatten().unwrap_or(Bson::Null),
             Kind::Last => values.into_iter().next_back().flatten().unwrap_or(Bson::Null),
             Kind::Push => Bson::Array(values.into_iter().flatten().collect()),

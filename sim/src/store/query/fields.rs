@@ -80,13 +80,26 @@ impl Filter {
         Ok(found.into_iter().map(|(_, parts, value)| (parts, value)).collect())
     }
 
+    /// Whether nothing can pass, as far as the server sees that before it looks at documents.
+    fn is_never(&self) -> bool {
+        match self {
+            Filter::Constant(passes) => !passes,
+            Filter::And(all) => all.iter().any(Filter::is_never),
+            Filter::Or(some) => some.iter().all(Filter::is_never),
+            _ => false,
+        }
+    }
+
     fn collect_equalities<'f>(&'f self, wanted: fn(&str) -> bool, found: &mut Vec<Equality<'f>>) {
         match self {
             // What nothing can pass says nothing of what does.
-            Filter::And(all) if all.iter().any(|f| matches!(f, Filter::Constant(false))) => {}
+            _ if self.is_never() => {}
             Filter::And(all) => all.iter().for_each(|f| f.collect_equalities(wanted, found)),
-            Filter::Or(some) if some.len() == 1 => {
-                some.iter().for_each(|f| f.collect_equalities(wanted, found));
+            Filter::Or(some) => {
+                let mut possible = some.iter().filter(|f| !f.is_never());
+                if let (Some(only), None) = (possible.next(), possible.next()) {
+                    only.collect_equalities(wanted, found);
+                }
             }
             Filter::Field(path, test) if path.parts.first().is_some_and(|p| wanted(p)) => {
                 found.extend(

@@ -2,7 +2,6 @@
 
 use super::operator::{Effect, Operator, Place};
 use super::{Circumstances, Failure, Modification, Result};
-use crate::store::expression::field_path;
 use crate::store::value::{identical, show_field};
 use bson::{Bson, Document};
 
@@ -72,20 +71,20 @@ fn rename(document: &mut Document, from: &[String], to: &[String], walk: Walk<'_
             ),
         )
     };
-    if let Some((name, value)) = block_on(document, from) {
-        return Err(Failure::new(
+    let located = locate(document, from).map_err(|(name, value)| {
+        Failure::new(
             28,
             format!(
                 "cannot use the part ({name} of {}) to traverse the element ({{{}}})",
                 from.join("."),
                 show_field(name, value)
             ),
-        ));
-    }
+        )
+    })?;
+    let Some(value) = located.cloned() else { return Ok(false) };
     if let Some(array) = array_on(document, from) {
         return Err(refuse("source", from, array));
     }
-    let Some(value) = field_path(document, from) else { return Ok(false) };
     if let Some(array) = array_on(document, to) {
         return Err(refuse("destination", to, array));
     }
@@ -105,22 +104,24 @@ fn array_on<'p>(document: &Document, parts: &'p [String]) -> Option<&'p str> {
     }
 }
 
-/// A value on the way that the path cannot go into, with its name: neither a document nor an array with an index to come.
-fn block_on<'d>(document: &'d Document, parts: &'d [String]) -> Option<(&'d str, &'d Bson)> {
-    let (mut name, mut rest) = parts.split_first()?;
-    let mut value = document.get(name)?;
+/// Where a path leads, array indexes included. An error is a value on the way, with its name, that the path cannot go into:
+/// neither a document, nor an array with an index to come.
+fn locate<'d>(
+    document: &'d Document,
+    parts: &'d [String],
+) -> std::result::Result<Option<&'d Bson>, (&'d str, &'d Bson)> {
+    let Some((mut name, mut rest)) = parts.split_first() else { return Ok(None) };
+    let Some(mut value) = document.get(name) else { return Ok(None) };
     while let Some((next, after)) = rest.split_first() {
-        value = match value {
-            Bson::Document(inner) => inner.get(next)?,
-            Bson::Array(items) => match index_of(next) {
-                Some(i) => items.get(i)?,
-                None => return Some((name, value)),
-            },
-            _ => return Some((name, value)),
+        let inside = match (value, index_of(next)) {
+            (Bson::Document(inner), _) => inner.get(next),
+            (Bson::Array(items), Some(i)) => items.get(i),
+            _ => return Err((name, value)),
         };
-        (name, rest) = (next, after);
+        let Some(inside) = inside else { return Ok(None) };
+        (value, name, rest) = (inside, next, after);
     }
-    None
+    Ok(Some(value))
 }
 
 /// One operator on its way.

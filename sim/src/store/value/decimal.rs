@@ -78,9 +78,14 @@ impl Decimal {
         // "d.ddde-x": exact digits, correctly rounded.
         let text = format!("{:.*e}", digits - 1, x.abs());
         let (mantissa, power) = text.split_once('e').unwrap_or((&text, "0"));
-        let coefficient =
+        let mut coefficient =
             mantissa.bytes().filter(u8::is_ascii_digit).fold(0, |n, b| n * 10 + u128::from(b - b'0'));
-        let exponent = power.parse::<i32>().unwrap_or(0) - (digits as i32 - 1);
+        let mut exponent = power.parse::<i32>().unwrap_or(0) - (digits as i32 - 1);
+        // Fifteen digits are kept, zeros and all; exact numbers are as short as they can be.
+        while digits == DIGITS && coefficient != 0 && coefficient % 10 == 0 {
+            coefficient /= 10;
+            exponent += 1;
+        }
         Decimal::rounded(x.is_sign_negative(), digits_of(coefficient), exponent)
     }
 

@@ -125,6 +125,11 @@ impl Number {
         }
     }
 
+    /// As a decimal, to the last digit that has room.
+    pub(crate) fn exactly(self) -> Decimal {
+        self.decimal(34)
+    }
+
     fn integer(&self) -> Option<i64> {
         match self {
             Number::Int(n) => Some(i64::from(*n)),

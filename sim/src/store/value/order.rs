@@ -77,6 +77,7 @@ fn within_class(a: &Bson, b: &Bson) -> Ordering {
             u8::from(b.subtype),
             &b.bytes,
         )),
+        (Bson::ObjectId(a), Bson::ObjectId(b)) => a.bytes().cmp(&b.bytes()),
         (Bson::Boolean(a), Bson::Boolean(b)) => a.cmp(b),
         (Bson::DateTime(a), Bson::DateTime(b)) => a.timestamp_millis().cmp(&b.timestamp_millis()),
         (Bson::Timestamp(a), Bson::Timestamp(b)) => (a.time, a.increment).cmp(&(b.time, b.increment)),
@@ -158,5 +159,7 @@ mod tests {
         assert_eq!(compare_documents(&doc! { "b": 1 }, &doc! { "a": "x" }), Ordering::Less);
         assert_eq!(compare_documents(&doc! { "a": 2 }, &doc! { "b": 1 }), Ordering::Less);
         assert_eq!(compare_documents(&doc! { "a": 1, "b": 1 }, &doc! { "a": 1 }), Ordering::Greater);
+        let id = |n| bson::oid::ObjectId::from_bytes([n; 12]);
+        assert_eq!(compare_documents(&doc! { "a": id(1) }, &doc! { "a": id(2) }), Ordering::Less);
     }
 }
