@@ -219,6 +219,7 @@ fn settings(
     let mut handshake = HandshakeOptions::new(metadata.to_bson().into());
     handshake.load_balanced = options.load_balanced.unwrap_or(false);
     handshake.server_api = options.server_api;
+    handshake.compressors = options.compressors.clone().unwrap_or_default().into();
     Ok(Settings {
         handshake,
         connect_timeout: options.effective_connect_timeout().unwrap_or_default(),

@@ -211,6 +211,7 @@ impl<R: Runtime> Run<'_, R> {
         let flags = if acknowledged { Flags::NONE } else { Flags::MORE_TO_COME };
         let message = sent.and_then(|id| {
             request.attempt(id, flags, |body| checkout.write_fields(body)).map_err(Error::from)?;
+            socket.connection.compress(request);
             Ok(id)
         });
         let exchange = match message {

@@ -7,7 +7,7 @@ use crate::handshake::{HelloOptions, ServerApi, write_hello, write_server_api};
 use crate::monitor::HelloRequest;
 use crate::raw::{DocWriter, RawDoc};
 use crate::shared::Arc;
-use crate::wire::{Flags, encode_op_msg, encode_op_query};
+use crate::wire::{Compressor, Flags, encode_op_msg, encode_op_query};
 use alloc::format;
 use alloc::vec::Vec;
 
@@ -25,12 +25,34 @@ pub struct HandshakeOptions {
     pub is_monitor: bool,
     /// The log-in, one's own for each connection; `None` for no authentication.
     pub auth: Option<AuthStart>,
+    /// The compressors to offer to the server, the preferred first. Those that this build does not have are left out; a
+    /// monitor offers none.
+    pub compressors: Arc<[Compressor]>,
 }
 
 impl HandshakeOptions {
     /// For a client that describes itself by `metadata`.
     pub fn new(metadata: Arc<[u8]>) -> Self {
-        HandshakeOptions { metadata, load_balanced: false, server_api: None, is_monitor: false, auth: None }
+        HandshakeOptions {
+            metadata,
+            load_balanced: false,
+            server_api: None,
+            is_monitor: false,
+            auth: None,
+            compressors: Arc::from([]),
+        }
+    }
+
+    /// The compressors that are offered.
+    pub(super) fn offered(&self) -> impl Iterator<Item = Compressor> {
+        let wanted = if self.is_monitor { &[][..] } else { &self.compressors };
+        wanted.iter().copied().filter(|compressor| compressor.is_available())
+    }
+
+    /// The compressor to use with a server that said this: "the first compressor in the client's configured compressors
+    /// list that is also in the servers list".
+    pub(super) fn agreed(&self, hello: &HelloReply) -> Option<Compressor> {
+        self.offered().find(|compressor| hello.compression.iter().any(|name| name == compressor.name()))
     }
 
     /// Encodes the first hello: `OP_QUERY` with the legacy command unless a server API or a load balancer makes certain that
@@ -42,7 +64,9 @@ impl HandshakeOptions {
         auth: &HelloArguments,
     ) -> Result<(), Error> {
         let speculative_auth = auth.speculative.as_ref().and_then(|bytes| RawDoc::new(bytes).ok());
+        let compressors: Vec<&str> = self.offered().map(Compressor::name).collect();
         let hello = HelloOptions {
+            compressors: &compressors,
             sasl_supported_mechs: auth.sasl_supported_mechs.as_deref(),
             speculative_auth,
             ..HelloOptions::handshake(&self.metadata, self.load_balanced, self.server_api)

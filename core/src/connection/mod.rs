@@ -10,7 +10,8 @@
 //! 3. Read into [`Connection::space`] and say how much came by [`Connection::handle_read`] (or hand in bytes by
 //!    [`Connection::handle_bytes`]); drain again. Call [`Connection::handle_timeout`] at [`Connection::poll_timeout`].
 //! 4. After [`ConnectionOutput::Established`], send a command: [`Connection::begin_request`] gives the id for its header and
-//!    says when the reply is late; the host writes the bytes itself, from where the caller encoded them.
+//!    says when the reply is late; the host writes the bytes itself, from where the caller encoded them (and where
+//!    [`Connection::compress`] has compressed them, if that was agreed on).
 //!
 //! > One request at a time. After [`ConnectionOutput::Failed`] nothing else ever comes, whatever is handed in.
 
@@ -19,12 +20,12 @@ mod login;
 
 pub use exchange::HandshakeOptions;
 
-use crate::HelloReply;
 use crate::auth::{Conversation, Work};
 use crate::error::{Error, ErrorKind, IoErrorKind};
 use crate::monitor::HelloRequest;
-use crate::wire::{Incoming, OwnedMessage, ReadBuffer};
+use crate::wire::{Compressor, Incoming, OwnedMessage, ReadBuffer, Request};
 use crate::{Duration, Instant};
+use crate::{HelloReply, MAX_MESSAGE_SIZE_BYTES};
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::vec::Vec;
@@ -74,6 +75,8 @@ pub struct Connection {
     greeted: Option<Option<[u8; 12]>>,
     last_request_id: i32,
     last_read: Instant,
+    /// What requests are compressed by, and the longest message that the server takes, in bytes.
+    compression: Option<(Compressor, usize)>,
 }
 
 #[derive(Debug)]
@@ -115,6 +118,7 @@ impl Connection {
             greeted: None,
             last_request_id: 0,
             last_read: now,
+            compression: None,
         }
     }
 
@@ -123,6 +127,10 @@ impl Connection {
         let State::Opening { deadline } = self.state else { return };
         let request_id = self.next_request_id();
         let arguments = self.prepare_login();
+        if self.handshake.offered().next().is_some() {
+            // Even the reply to this hello may come compressed (compression specification, "Q & A").
+            self.buffer.accept_compressed();
+        }
         match self.handshake.encode_greeting(&mut self.transmit, request_id, &arguments) {
             Ok(()) => self.state = State::Greeting { request_id, since: now, deadline },
             Err(error) => self.fail(error),
@@ -208,6 +216,19 @@ impl Connection {
             self.state = State::Busy { request_id, deadline, own_deadline, exhaust: false };
         }
         Ok(request_id)
+    }
+
+    /// Compresses a request of which an attempt was made, as this connection's server agreed to. Without an agreement, or for
+    /// a command that must not be compressed, it stays as it is.
+    pub fn compress(&self, request: &mut Request) {
+        if let Some((compressor, longest)) = self.compression {
+            request.compress(compressor, longest);
+        }
+    }
+
+    /// What requests are compressed by, once the handshake is done.
+    pub fn compressor(&self) -> Option<Compressor> {
+        self.compression.map(|(compressor, _)| compressor)
     }
 
     /// Sends a monitor's hello. Its deadlines are the monitor's.
@@ -319,6 +340,9 @@ impl Connection {
         if !self.handshake.is_monitor {
             self.buffer.set_limit(LONGEST_REPLY);
         }
+        let longest = hello.max_message_size_bytes.unwrap_or(MAX_MESSAGE_SIZE_BYTES);
+        let longest = usize::try_from(longest).unwrap_or(0);
+        self.compression = self.handshake.agreed(&hello).map(|compressor| (compressor, longest));
         self.state = State::Ready;
         self.established = Some((hello, round_trip));
     }

@@ -106,6 +106,7 @@ impl Engine {
         let sent = begun.and_then(|(link, request_id)| {
             let flags = if acknowledged { Flags::NONE } else { Flags::MORE_TO_COME };
             flight.request.attempt(request_id, flags, |fields| checkout.write_fields(fields))?;
+            link.connection.compress(&mut flight.request);
             link.operation = acknowledged.then_some((id, request_id));
             Ok(request_id)
         });
@@ -116,7 +117,7 @@ impl Engine {
             }
             // Nobody waits for it and it is never sent again: the bytes go, and the operation is over.
             Ok(_) => {
-                let bytes = core::mem::take(&mut flight.request).into_buffer();
+                let bytes = core::mem::take(&mut flight.request).into_message();
                 self.queue.push_back(Told::Bytes { connection, bytes });
                 Next::Decided(self.driver.finish(now, &mut flight.operation, Outcome::NoReply))
             }

@@ -55,7 +55,7 @@ pub struct HelloOptions<'a> {
     pub backpressure: bool,
     /// The `client` document ([`ClientMetadata::to_bson`](super::ClientMetadata::to_bson)).
     pub metadata: Option<&'a [u8]>,
-    /// Compressors this client has, the preferred first.
+    /// Compressors this client has, the preferred first. They go with the metadata.
     pub compressors: &'a [&'a str],
     /// Whether a load balancer stands in front.
     pub load_balanced: bool,
@@ -149,7 +149,8 @@ fn write_handshake<'d>(mut doc: DocWriter<'d>, options: &HelloOptions<'_>) -> Do
     if let Some(Ok(metadata)) = options.metadata.map(RawDoc::new) {
         doc = doc.raw("client", metadata);
     }
-    if !options.compressors.is_empty() {
+    // "When no compression is enabled on the client, drivers SHOULD send an empty compression argument."
+    if options.metadata.is_some() {
         doc = doc.strs("compression", options.compressors.iter().copied());
     }
     if options.load_balanced {
@@ -217,14 +218,14 @@ mod tests {
             &HelloOptions::handshake(client, false, Some(API)),
             doc! {
                 "hello": 1, "helloOk": true, "backpressure": "2", "client": {},
-                "apiVersion": "1", "apiStrict": true, "$db": "admin",
+                "compression": [], "apiVersion": "1", "apiStrict": true, "$db": "admin",
             },
         );
         assert_written(
             &HelloOptions::handshake(client, true, None),
             doc! {
-                "hello": 1, "helloOk": true, "backpressure": "2", "client": {}, "loadBalanced": true,
-                "$db": "admin",
+                "hello": 1, "helloOk": true, "backpressure": "2", "client": {}, "compression": [],
+                "loadBalanced": true, "$db": "admin",
             },
         );
     }

@@ -14,9 +14,10 @@ mod validate;
 
 pub use crate::handshake::{DriverInfo, ServerApi, ServerApiVersion};
 pub use crate::monitor::ServerMonitoringMode;
+pub use crate::wire::Compressor;
 pub use auth::{AuthMechanism, Credential, EXTERNAL, MechanismProperties};
 pub use defaults::DEFAULT_PROXY_PORT;
-pub use parts::{Compressor, Socks5Proxy, UuidRepresentation};
+pub use parts::{Socks5Proxy, UuidRepresentation};
 pub use srv::{MAX_TXT_LENGTH, verify_srv_host};
 pub use tls::{Tls, TlsOptions};
 

@@ -6,47 +6,6 @@ use crate::monitor::ServerMonitoringMode;
 use alloc::string::String;
 use core::fmt;
 
-/// A compressor for messages, in the order they are offered to the server (compression specification, "compressors").
-///
-/// Naming one here does not mean it was compiled in; the connection offers the server those that were.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Compressor {
-    /// Snappy.
-    Snappy,
-    /// zlib.
-    Zlib {
-        /// 0 (none) to 9 (smallest); `None` for the library's default.
-        level: Option<u32>,
-    },
-    /// Zstandard.
-    Zstd {
-        /// The library's levels; `None` for its default. Cannot be given in a connection string.
-        level: Option<i32>,
-    },
-}
-
-impl Compressor {
-    /// The name in the handshake and in connection strings.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Compressor::Snappy => "snappy",
-            Compressor::Zlib { .. } => "zlib",
-            Compressor::Zstd { .. } => "zstd",
-        }
-    }
-
-    /// The compressor of that name, at its default level.
-    pub fn parse(name: &str) -> Option<Self> {
-        match name {
-            "snappy" => Some(Compressor::Snappy),
-            "zlib" => Some(Compressor::Zlib { level: None }),
-            "zstd" => Some(Compressor::Zstd { level: None }),
-            _ => None,
-        }
-    }
-}
-
 impl fmt::Display for ServerApiVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())

@@ -133,6 +133,10 @@ pub(super) fn compressors(reader: &mut Reader, value: Value<'_>) -> Taken {
             None => reader.warn(value.name, "contains an unknown compressor, which was ignored"),
         }
     }
+    if known.iter().any(|compressor| !compressor.is_available()) {
+        reader
+            .warn(value.name, "contains a compressor that was left out of this build, and will not be used");
+    }
     reader.options.compressors = (!known.is_empty()).then_some(known);
     Ok(())
 }

@@ -30,7 +30,7 @@ impl Layout {
         match header.op_code {
             op_code::OP_MSG => msg(header, reader),
             op_code::OP_REPLY => reply(header, reader),
-            // The seam for compression: what agreed on a compressor inflates before it comes here.
+            // Where compression was offered, the read buffer inflates before a message comes here.
             op_code::OP_COMPRESSED => {
                 let original_op_code = reader.i32("the compression header")?;
                 let _uncompressed_size = reader.i32("the compression header")?;

@@ -3,12 +3,14 @@
 //! Reading: one [`ReadBuffer`] a socket. The host reads into [`ReadBuffer::space`], says how much came, and takes whole
 //! messages with [`ReadBuffer::next_message`]; an [`Incoming`] borrows from the buffer, so nothing is copied. Writing: one
 //! [`Request`] an operation, encoded once and sent as often as it takes. The first handshake with an old server needs
-//! [`encode_op_query`] and reads an `OP_REPLY`, which [`ReadBuffer`] gives as an [`Incoming`] too.
+//! [`encode_op_query`] and reads an `OP_REPLY`, which [`ReadBuffer`] gives as an [`Incoming`] too. Compressed messages are opened
+//! and made here too ([`compression`]); nobody above sees a difference.
 //!
 //! What comes from a socket is hostile: every check gives a [`WireError`], after which the connection is of no more use.
 //!
 //! Source: the OP_MSG specification, and for `OP_QUERY` and `OP_REPLY` the handshake specification ("Legacy Hello").
 
+pub mod compression;
 mod crc32c;
 mod decode;
 mod header;
@@ -17,6 +19,7 @@ mod op_query;
 mod read_buffer;
 mod request;
 
+pub use compression::{Compressor, InflateError};
 pub use crc32c::crc32c;
 pub use header::{Flags, HEADER_LENGTH, Header, op_code};
 pub use message::{Documents, Incoming, OwnedMessage, Sequence, Sequences, decode, encode_op_msg};
@@ -56,6 +59,9 @@ pub enum WireError {
         /// The compressor's id (compression specification, "Compressor IDs").
         compressor: u8,
     },
+    /// A compressed message that cannot be read.
+    #[error("compressed message: {0}")]
+    Inflate(#[from] InflateError),
     /// A required flag bit (0 to 15) that nobody knows is set.
     #[error("unknown required flag bits 0x{0:04x}")]
     Flags(u32),

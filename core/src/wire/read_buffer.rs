@@ -1,6 +1,7 @@
 //! [`ReadBuffer`]: from the bytes of a socket to whole messages.
 
 use super::WireError;
+use super::compression::inflate;
 use super::decode::Layout;
 use super::header::{HEADER_LENGTH, Header, op_code};
 use super::message::{Incoming, OwnedMessage};
@@ -51,8 +52,11 @@ pub struct ReadBuffer {
     storage: Vec<u8>,
     start: usize,
     end: usize,
-    /// The message at `start` that was given out last, if it was not consumed yet.
+    /// The message that was given out last, if it was not consumed yet: the one at `start`, or the one in `inflated`.
     current: Option<Layout>,
+    /// The current message if it came compressed, else empty. What it came in has been passed over already.
+    inflated: Vec<u8>,
+    accepts_compressed: bool,
     limit: usize,
     /// How long the last message was: the next long one may grow to that at once.
     last_length: usize,
@@ -67,6 +71,8 @@ impl ReadBuffer {
             start: 0,
             end: 0,
             current: None,
+            inflated: Vec::new(),
+            accepts_compressed: false,
             limit,
             last_length: 0,
             failed: None,
@@ -76,6 +82,14 @@ impl ReadBuffer {
     /// Sets the longest message accepted from now on, in bytes: `maxMessageSizeBytes`, once the handshake tells.
     pub const fn set_limit(&mut self, limit: usize) {
         self.limit = limit;
+    }
+
+    /// From now on compressed messages are opened: the peer was offered to send such. Until then they are an error.
+    ///
+    /// Any compressor of this build will do, whatever was offered (compression specification, "MongoDB Handshake
+    /// Amendment": "clients MUST NOT assume which compressor each message uses").
+    pub const fn accept_compressed(&mut self) {
+        self.accepts_compressed = true;
     }
 
     /// Where to read into: never empty, and its content means nothing. Consumes the current message.
@@ -115,11 +129,28 @@ impl ReadBuffer {
     /// When the peer does not keep the protocol. Absorbing: from then on always the same error.
     pub fn next_message(&mut self) -> Result<Option<Incoming<'_>>, WireError> {
         let Some(length) = self.whole()? else { return Ok(None) };
-        match Layout::of(self.received().get(..length).unwrap_or_default()) {
+        let message = self.received().get(..length).unwrap_or_default();
+        let layout = if self.accepts_compressed && is_compressed(message) {
+            self.inflate(length).and_then(|()| Layout::of(&self.inflated))
+        } else {
+            Layout::of(message)
+        };
+        match layout {
             Ok(layout) => self.current = Some(layout),
             Err(error) => return Err(self.fail(error)),
         }
         Ok(self.current())
+    }
+
+    /// Opens the compressed message at the front, and passes over it.
+    fn inflate(&mut self, length: usize) -> Result<(), WireError> {
+        let mut inflated = core::mem::take(&mut self.inflated);
+        inflated.clear();
+        let message = self.received().get(..length).unwrap_or_default();
+        inflate(message, self.limit, &mut inflated)?;
+        self.inflated = inflated;
+        self.advance(length);
+        Ok(())
     }
 
     /// The next whole message as bytes, whatever its op code, and consumed at once: for proxies and simulated servers.
@@ -135,7 +166,8 @@ impl ReadBuffer {
 
     /// The message [`ReadBuffer::next_message`] gave last, until it is consumed.
     pub fn current(&self) -> Option<Incoming<'_>> {
-        self.current.as_ref().map(|layout| Incoming::new(self.received(), layout))
+        let bytes = if self.inflated.is_empty() { self.received() } else { &self.inflated };
+        self.current.as_ref().map(|layout| Incoming::new(bytes, layout))
     }
 
     /// Takes the current message out, so that it outlives the buffer; `None` if there is none.
@@ -144,6 +176,9 @@ impl ReadBuffer {
     /// half of the storage, is copied, so that nobody keeps much more memory than a message has bytes.
     pub fn take_message(&mut self) -> Option<OwnedMessage> {
         let layout = self.current.take()?;
+        if !self.inflated.is_empty() {
+            return Some(self.take_inflated(layout));
+        }
         let length = usize::try_from(layout.header.length).unwrap_or(0);
         if length < COPY_BELOW || length < self.storage.len() / 2 {
             let body = self.received().get(layout.body).unwrap_or_default().to_vec();
@@ -159,10 +194,31 @@ impl ReadBuffer {
         Some(OwnedMessage::new(layout.header, layout.flags, bytes, body))
     }
 
+    /// As [`ReadBuffer::take_message`], of one that came compressed.
+    fn take_inflated(&mut self, layout: Layout) -> OwnedMessage {
+        if self.inflated.len() >= COPY_BELOW && self.inflated.len() >= self.inflated.capacity() / 2 {
+            let bytes = core::mem::take(&mut self.inflated);
+            return OwnedMessage::new(layout.header, layout.flags, bytes, layout.body);
+        }
+        let body = self.inflated.get(layout.body).unwrap_or_default().to_vec();
+        self.forget_inflated();
+        let range = 0..body.len();
+        OwnedMessage::new(layout.header, layout.flags, body, range)
+    }
+
+    /// Keeps the memory for the next one, unless it is a lot.
+    fn forget_inflated(&mut self) {
+        self.inflated.clear();
+        if self.inflated.capacity() > KEEP {
+            self.inflated = Vec::new();
+        }
+    }
+
     /// Whether nothing has been received that was not given out and consumed: the peer is between two messages.
     pub fn is_empty(&self) -> bool {
-        let current =
-            self.current.as_ref().map_or(0, |layout| usize::try_from(layout.header.length).unwrap_or(0));
+        let length = |layout: &Layout| usize::try_from(layout.header.length).unwrap_or(0);
+        // One that came compressed is no longer among what was received.
+        let current = self.current.as_ref().filter(|_| self.inflated.is_empty()).map_or(0, length);
         self.failed.is_none() && self.received().len() == current
     }
 
@@ -199,13 +255,17 @@ impl ReadBuffer {
         self.failed = Some(error);
         self.current = None;
         self.storage = Vec::new();
+        self.inflated = Vec::new();
         (self.start, self.end) = (0, 0);
         error
     }
 
     fn consume(&mut self) {
-        if let Some(layout) = self.current.take() {
+        let Some(layout) = self.current.take() else { return };
+        if self.inflated.is_empty() {
             self.advance(usize::try_from(layout.header.length).unwrap_or(0));
+        } else {
+            self.forget_inflated();
         }
     }
 
@@ -260,6 +320,11 @@ impl ReadBuffer {
         self.storage = storage;
         (self.start, self.end) = (0, live);
     }
+}
+
+/// Whether this is an `OP_COMPRESSED`.
+fn is_compressed(message: &[u8]) -> bool {
+    message.first_chunk().is_some_and(|header| Header::from_bytes(header).op_code == op_code::OP_COMPRESSED)
 }
 
 impl fmt::Debug for ReadBuffer {

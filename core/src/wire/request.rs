@@ -1,6 +1,7 @@
 //! [`Request`]: one command, encoded once, sent as often as needed.
 
 use super::WireError;
+use super::compression::{Compressor, compress, may_be_compressed};
 use super::header::{Flags, HEADER_LENGTH, Header, op_code};
 use super::message::{Sequences, seal};
 use crate::raw::{DocWriter, RawDoc};
@@ -31,6 +32,8 @@ const INITIAL: usize = 512;
 /// ```
 pub struct Request {
     buffer: Vec<u8>,
+    /// The last attempt's message as it is to be sent, if that is compressed; else empty, and without memory.
+    compressed: Vec<u8>,
     state: State,
 }
 
@@ -55,7 +58,7 @@ impl Request {
     pub fn reusing(mut buffer: Vec<u8>) -> Self {
         buffer.clear();
         buffer.extend_from_slice(&[0; HEAD]);
-        Request { buffer, state: State::Sequences }
+        Request { buffer, compressed: Vec::new(), state: State::Sequences }
     }
 
     /// The buffer, for [`Request::reusing`].
@@ -106,12 +109,44 @@ impl Request {
         Ok(&self.buffer)
     }
 
-    /// The message as the last [`Request::attempt`] completed it. Before that, or after more was written: nothing.
-    pub fn message(&self) -> &[u8] {
-        if matches!(self.state, State::Stable { .. }) { &self.buffer } else { &[] }
+    /// Compresses what the last [`Request::attempt`] completed, for [`Request::message`] to give; the next attempt begins
+    /// without. Everything else (length, documents for events) stays that of the message before.
+    ///
+    /// A command that must not be compressed stays as it is (compression specification, "Messages not allowed to be
+    /// compressed"), and so does a message that would become longer than `longest`, the most that the server takes.
+    pub fn compress(&mut self, compressor: Compressor, longest: usize) {
+        self.compressed.clear();
+        if !matches!(self.state, State::Stable { .. }) || !self.command_name().is_some_and(may_be_compressed)
+        {
+            return;
+        }
+        if compress(compressor, &self.buffer, &mut self.compressed).is_err()
+            || self.compressed.len() > longest
+        {
+            self.compressed.clear();
+        }
     }
 
-    /// Bytes written so far: those of the whole message after an attempt.
+    /// The message as the last [`Request::attempt`] completed it, compressed if [`Request::compress`] came after. Before an
+    /// attempt, or after more was written: nothing.
+    pub fn message(&self) -> &[u8] {
+        match self.state {
+            State::Stable { .. } if self.compressed.is_empty() => &self.buffer,
+            State::Stable { .. } => &self.compressed,
+            State::Sequences | State::Open { .. } => &[],
+        }
+    }
+
+    /// [`Request::message`] without the request.
+    pub fn into_message(self) -> Vec<u8> {
+        match self.state {
+            State::Stable { .. } if self.compressed.is_empty() => self.buffer,
+            State::Stable { .. } => self.compressed,
+            State::Sequences | State::Open { .. } => Vec::new(),
+        }
+    }
+
+    /// Bytes written so far: those of the whole message, before compression, after an attempt.
     pub fn len(&self) -> usize {
         self.buffer.len()
     }
@@ -140,6 +175,7 @@ impl Request {
 
     /// Goes back to the end of the caller's part, body open: without an attempt's fields, without a terminator.
     fn reopen(&mut self) {
+        self.compressed.clear();
         let body = match self.state {
             State::Sequences => return,
             State::Stable { body, end } => {
@@ -267,7 +303,7 @@ impl SequenceWriter<'_> {
 
 impl Drop for SequenceWriter<'_> {
     fn drop(&mut self) {
-        let Request { buffer, state } = &mut *self.request;
+        let Request { buffer, state, .. } = &mut *self.request;
         let section = buffer.len().saturating_sub(self.start);
         // What does not fit 31 bits is refused when the whole message is completed.
         let size = i32::try_from(section.saturating_sub(1)).unwrap_or(i32::MAX);

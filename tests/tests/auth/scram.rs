@@ -11,6 +11,7 @@ crate::on_every_runtime!(
     passwords_are_prepared_by_saslprep,
     the_mechanism_is_negotiated_and_tried_inside_the_hello,
     many_connections_log_in_at_once,
+    compression_is_agreed_on_beside_a_log_in,
 );
 
 /// "Step 2".
@@ -99,4 +100,22 @@ async fn many_connections_log_in_at_once<R: TestRuntime>() {
         inserted.expect("inserted");
     }
     client.shutdown().await;
+}
+
+/// The same hello carries both, and what comes between them (the rest of the log-in) goes uncompressed.
+async fn compression_is_agreed_on_beside_a_log_in<R: TestRuntime>() {
+    let _alone = alone();
+    let inflated = |compressor: &str| {
+        let status = set().command_on_primary("admin", doc! { "serverStatus": 1 }).expect("a status");
+        let path = ["network", "compression", compressor, "decompressor"];
+        let found = path.iter().fold(&status, |at: &Document, name| at.get_document(name).expect(name));
+        found.get_i64("bytesOut").expect("a count")
+    };
+    for compressor in ["snappy", "zlib", "zstd"] {
+        for user in ["sha1", "sha256", "both"] {
+            let before = inflated(compressor);
+            use_it::<R>(options(user, user, &format!("&compressors={compressor}")).await).await.expect(user);
+            assert!(inflated(compressor) > before, "{compressor}");
+        }
+    }
 }

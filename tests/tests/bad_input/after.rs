@@ -22,8 +22,10 @@ const LIMIT: Duration = Duration::from_secs(6);
 
 /// A way to lie in answers; the words by which reads and writes must tell, `None` where an answer is as good.
 #[derive(Clone)]
-struct Harm {
-    name: &'static str,
+pub(super) struct Harm {
+    name: String,
+    /// More options of the client.
+    options: &'static str,
     reads: Option<&'static str>,
     writes: Option<&'static str>,
     lie: Arc<dyn Fn(&Request) -> Answer + Send + Sync>,
@@ -44,17 +46,23 @@ pub(crate) fn cases() -> Vec<Case> {
     cases
 }
 
-fn harm(
-    name: &'static str,
+pub(super) fn harm(
+    name: impl Into<String>,
     words: impl Into<Option<&'static str>>,
     lie: impl Fn(&Request) -> Answer + Send + Sync + 'static,
 ) -> Harm {
     let words = words.into();
-    Harm { name, reads: words, writes: words, lie: Arc::new(lie) }
+    Harm { name: name.into(), options: "", reads: words, writes: words, lie: Arc::new(lie) }
 }
 
 impl Harm {
-    fn cases(self) -> [Case; 2] {
+    /// The same against a client with these options.
+    pub(super) fn with(mut self, options: &'static str) -> Self {
+        self.options = options;
+        self
+    }
+
+    pub(super) fn cases(self) -> [Case; 2] {
         let (one, two) = (self.clone(), self.clone());
         let alone = Case::new(
             format!("after::{}", self.name),
@@ -65,7 +73,7 @@ impl Harm {
             move |seeds| {
                 let harm = two.clone();
                 async move {
-                    let client = connect(&seeds, "&socketTimeoutMS=500").await;
+                    let client = connect(&seeds, &format!("&socketTimeoutMS=500{}", harm.options)).await;
                     expect_reads(&client, harm.reads).await;
                     expect_writes(&client, harm.writes).await;
                 }
@@ -79,7 +87,8 @@ impl Harm {
                 pair::start(move |request, names| secondary(request, names, |request| lie(request)))
             },
             move |seeds| async move {
-                let client = connect(&seeds, "&replicaSet=rs&socketTimeoutMS=500").await;
+                let options = format!("&replicaSet=rs&socketTimeoutMS=500{}", self.options);
+                let client = connect(&seeds, &options).await;
                 let read = async { things(&client).find_one(doc! {}).selection_criteria(hostile()).await };
                 judge("a read", bounded("a read", LIMIT, read).await, self.reads);
                 expect_service(&client, 5).await;
@@ -243,7 +252,8 @@ fn bodies() -> Vec<Harm> {
 /// Answers to writes that cannot be true.
 fn writes() -> Vec<Harm> {
     let write = |name: &'static str, reply: Document| Harm {
-        name,
+        name: name.into(),
+        options: "",
         reads: None,
         writes: None,
         lie: Arc::new(move |request| request.reply(&reply).into()),

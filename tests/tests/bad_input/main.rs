@@ -9,6 +9,7 @@ mod after;
 mod before;
 mod child;
 mod client;
+mod compressed;
 mod pair;
 mod seeds;
 mod uri;
@@ -16,8 +17,10 @@ mod uri;
 use libtest_mimic::{Arguments, Trial};
 
 fn main() {
-    let cases: Vec<child::Case> =
-        [seeds::cases(), before::cases(), after::cases()].into_iter().flatten().collect();
+    let cases: Vec<child::Case> = [seeds::cases(), before::cases(), after::cases(), compressed::cases()]
+        .into_iter()
+        .flatten()
+        .collect();
     let arguments: Vec<String> = std::env::args().collect();
     if let [_, flag, name, seeds @ ..] = &arguments[..]
         && flag == child::FLAG
