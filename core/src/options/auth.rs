@@ -245,12 +245,15 @@ impl Credential {
 
     /// What is asked only when the client is made, and not yet when its connection string is read.
     ///
-    /// Keys for AWS may be given here, as with earlier versions of the specification; the latest wants them to come from the
-    /// environment alone (MONGODB-AWS, "Obtaining Credentials").
+    /// Keys for AWS can be read off a connection string, as they always could, but not used: "If credentials are provided in the
+    /// URI or client options, the driver MUST raise an error" (MONGODB-AWS, "Obtaining Credentials").
     pub(crate) fn check_complete(&self) -> Result<(), Fault> {
         let has_source = self.property("ENVIRONMENT").is_some() || self.oidc_callback.is_some();
         if self.mechanism == Some(AuthMechanism::MongoDbOidc) && !has_source {
             return Err(("authMechanismProperties", "MONGODB-OIDC needs ENVIRONMENT or a callback".into()));
+        }
+        if self.mechanism == Some(AuthMechanism::MongoDbAws) && self.username.is_some() {
+            return Err(("user name", "MONGODB-AWS takes none: its keys come from the environment".into()));
         }
         Ok(())
     }
