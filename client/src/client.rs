@@ -231,10 +231,9 @@ fn settings(
 
 /// Says clearly what this version does not do yet, rather than doing something else.
 fn refuse_what_is_missing(options: &ClientOptions) -> Result<()> {
-    use AuthMechanism::{Gssapi, MongoDbAws, MongoDbOidc};
     let mechanism = options.credential.as_ref().and_then(|credential| credential.mechanism);
-    let missing = if let Some(mechanism @ (Gssapi | MongoDbAws | MongoDbOidc)) = mechanism {
-        mechanism.as_str()
+    let missing = if mechanism == Some(AuthMechanism::Gssapi) {
+        "GSSAPI"
     } else if options.srv_host.is_some() && options.hosts.is_empty() {
         "mongodb+srv connection strings"
     } else if options.socks5_proxy.is_some() {

@@ -218,7 +218,14 @@ impl<R: Runtime> Run<'_, R> {
             Ok(id) => {
                 monitor.started(id, started, request, checkout, &socket);
                 let socket = self.socket.insert(socket);
-                socket.drive(&self.host.runtime, request.message(), acknowledged).await
+                let exchange = socket.drive(&self.host.runtime, request.message(), acknowledged).await;
+                match exchange {
+                    Exchange::Reply if wants_another_login(self.host, socket) => {
+                        // On the heap: every operation's future would have room for it otherwise.
+                        Box::pin(self.log_in_again(checkout, request, &mut monitor)).await
+                    }
+                    exchange => exchange,
+                }
             }
             Err(error) => {
                 self.socket = Some(socket);
@@ -226,6 +233,55 @@ impl<R: Runtime> Run<'_, R> {
             }
         };
         self.finish(checkout, exchange, monitor)
+    }
+
+    /// The server wants the connection to log in once more ("Reauthentication"): does so, and sends the command again on the same
+    /// connection, whether or not it may be retried, for it has not been run.
+    async fn log_in_again(
+        &mut self,
+        checkout: &Checkout,
+        request: &mut Request,
+        monitor: &mut CommandMonitor<'_, R>,
+    ) -> Exchange {
+        let (Some(socket), Some(keychain)) = (&mut self.socket, &self.host.settings.keychain) else {
+            return Exchange::Reply;
+        };
+        let refusal = socket.connection.reply().map(|reply| {
+            ReplySummary::parse(reply.body)
+                .map(|summary| quorate_core::reply::command_error(&summary, reply.body))
+        });
+        if let Some(Ok(error)) = refusal {
+            monitor.failed(self.host.now(), error);
+        }
+        let start = keychain.start_again(socket.connection.token());
+        if let Err(error) = socket.connection.reauthenticate(self.host.now(), start) {
+            return Exchange::Failed(error);
+        }
+        loop {
+            match socket.drive(&self.host.runtime, &[], true).await {
+                Exchange::Work(work) => {
+                    let address = &checkout.server.address;
+                    let work = keychain.work(&self.host.runtime, address, work);
+                    let Some(answer) = socket.unless_stopped(work).await else { return Exchange::Stopped };
+                    socket.connection.handle_answer(self.host.now(), answer);
+                }
+                Exchange::Authenticated => break,
+                Exchange::Greeted(_) => {}
+                exchange => return exchange,
+            }
+        }
+        let now = self.host.now();
+        let sent = socket.connection.begin_request(now, true, self.placement.deadline()).and_then(|id| {
+            request.attempt(id, Flags::NONE, |body| checkout.write_fields(body)).map_err(Error::from)?;
+            Ok(id)
+        });
+        match sent {
+            Ok(id) => {
+                monitor.started(id, now, request, checkout, socket);
+                socket.drive(&self.host.runtime, request.message(), true).await
+            }
+            Err(error) => Exchange::Failed(error),
+        }
     }
 
     fn finish(
@@ -263,6 +319,19 @@ impl<R: Runtime> Run<'_, R> {
             Decision::Fail(error) => Next::Fail(error),
         }
     }
+}
+
+/// ReauthenticationRequired.
+const REAUTHENTICATION_REQUIRED: i32 = 391;
+
+/// Whether the reply says that the connection has to log in again. Looked at only where connections log in at all.
+fn wants_another_login<R: Runtime>(host: &Host<R>, socket: &Socket<R>) -> bool {
+    host.settings.keychain.is_some()
+        && socket.connection.reply().is_some_and(|reply| {
+            let code =
+                |summary: ReplySummary<'_>| summary.code == Some(REAUTHENTICATION_REQUIRED) && !summary.ok;
+            ReplySummary::parse(reply.body).is_ok_and(code)
+        })
 }
 
 impl<R: Runtime> Drop for Run<'_, R> {

@@ -60,6 +60,19 @@ impl<'a, R: Runtime> CommandMonitor<'a, R> {
         self.sent = Some(Sent { request_id, at, connection, service_id: socket.service_id });
     }
 
+    /// The command was refused, and will be sent once more in the same attempt.
+    pub(crate) fn failed(&mut self, now: Instant, error: Error) {
+        let (Some(handler), Some(sent)) = (&self.host.events.command, self.sent.take()) else { return };
+        handler.handle(CommandEvent::Failed(CommandFailedEvent::new(
+            now - sent.at,
+            self.name.to_owned(),
+            error.with_server(sent.connection.address.clone()),
+            sent.request_id,
+            sent.connection,
+            sent.service_id,
+        )));
+    }
+
     /// The attempt is over.
     pub(crate) fn ended(&mut self, now: Instant, reply: Option<&OwnedMessage>, decision: &Decision) {
         let (Some(handler), Some(sent)) = (&self.host.events.command, self.sent.take()) else { return };

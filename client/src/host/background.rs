@@ -100,7 +100,7 @@ pub(super) async fn serve<R: Runtime>(
         Some(Err(error)) => return report_failure(&host, id, error),
         None => return,
     };
-    match greet(&host, id, &mut socket).await {
+    match greet(&host, id, &address, &mut socket).await {
         Exchange::Established(hello, round_trip) => {
             if let Some(socket) = established(&host, id, socket, &hello, round_trip) {
                 monitor(&host, id, socket).await;
@@ -113,6 +113,7 @@ pub(super) async fn serve<R: Runtime>(
         | Exchange::Written
         | Exchange::Message(_)
         | Exchange::Greeted(_)
+        | Exchange::Authenticated
         | Exchange::Work(_) => {
             report_failure(&host, id, Error::invalid_response("unexpected message during the handshake"));
         }
@@ -120,7 +121,12 @@ pub(super) async fn serve<R: Runtime>(
 }
 
 /// Shakes hands, and logs in where somebody has to.
-async fn greet<R: Runtime>(host: &Arc<Host<R>>, id: ConnectionId, socket: &mut Socket<R>) -> Exchange {
+async fn greet<R: Runtime>(
+    host: &Arc<Host<R>>,
+    id: ConnectionId,
+    address: &ServerAddress,
+    socket: &mut Socket<R>,
+) -> Exchange {
     loop {
         match (socket.drive(&host.runtime, &[], true).await, &host.settings.keychain) {
             (Exchange::Greeted(service_id), _) => {
@@ -129,8 +135,13 @@ async fn greet<R: Runtime>(host: &Arc<Host<R>>, id: ConnectionId, socket: &mut S
                 host.act(state);
             }
             (Exchange::Work(work), Some(keychain)) => {
-                let answer = keychain.work(work).await;
+                let work = keychain.work(&host.runtime, address, work);
+                let Some(answer) = socket.unless_stopped(work).await else { return Exchange::Stopped };
                 socket.connection.handle_answer(host.now(), answer);
+            }
+            (Exchange::Failed(error), Some(keychain)) => {
+                keychain.failed();
+                return Exchange::Failed(error);
             }
             (exchange, _) => return exchange,
         }
@@ -276,7 +287,11 @@ async fn monitor<R: Runtime>(host: &Arc<Host<R>>, id: ConnectionId, mut socket: 
             }
             Exchange::Failed(error) => return report_failure(host, id, error),
             Exchange::Stopped => return,
-            Exchange::Established(..) | Exchange::Written | Exchange::Greeted(_) | Exchange::Work(_) => {}
+            Exchange::Established(..)
+            | Exchange::Written
+            | Exchange::Greeted(_)
+            | Exchange::Work(_)
+            | Exchange::Authenticated => {}
         }
     }
 }

@@ -44,6 +44,8 @@ pub(crate) enum Exchange {
     Greeted(Option<[u8; 12]>),
     /// The log-in needs something done.
     Work(Work),
+    /// It has logged in once more.
+    Authenticated,
     /// A reply is there: [`Connection::reply`].
     Reply,
     /// Everything has been written, and no reply is due.
@@ -128,6 +130,19 @@ impl<R: Runtime> Socket<R> {
         .await
     }
 
+    /// The outcome of some work for this connection; `None`, and the work given up, when the connection is to be let go of.
+    pub(crate) async fn unless_stopped<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
+        let mut work = pin!(work);
+        poll_fn(|cx| {
+            self.control.register(cx);
+            if self.control.is_stopped() {
+                return Poll::Ready(None);
+            }
+            work.as_mut().poll(cx).map(Some)
+        })
+        .await
+    }
+
     /// The next thing the machine has to say to whoever drives it.
     fn next_output(&mut self) -> Option<Exchange> {
         loop {
@@ -146,6 +161,7 @@ impl<R: Runtime> Socket<R> {
                     Exchange::Established(hello, round_trip)
                 }
                 ConnectionOutput::Greeted { service_id } => Exchange::Greeted(service_id),
+                ConnectionOutput::Authenticated => Exchange::Authenticated,
                 ConnectionOutput::Work(work) => Exchange::Work(work),
                 ConnectionOutput::Reply(_) => Exchange::Reply,
                 ConnectionOutput::Failed(error) => Exchange::Failed(error),

@@ -30,6 +30,7 @@ pub use index::*;
 pub use read::*;
 pub use write::*;
 
+pub use quorate_core::options::oidc;
 pub use quorate_core::options::{
     AuthMechanism, ClientOptions, Compressor, Credential, DriverInfo, MechanismProperties, ServerApi,
     ServerApiVersion, ServerMonitoringMode, Socks5Proxy, Tls, TlsOptions, UuidRepresentation,

@@ -1,5 +1,6 @@
 //! [`Conversation`]: chooses the mechanism, and carries its messages.
 
+use super::oidc::{self, AccessToken, Oidc, TokenKind, TokenRequest};
 use super::sasl::{self, Bytes, SaslReply};
 use super::{Answer, AuthStart, Authenticator, Work};
 use crate::HelloReply;
@@ -15,7 +16,10 @@ use core::fmt;
 use zeroize::Zeroizing;
 
 #[cfg(feature = "auth")]
-use super::{keys::Hash, scram};
+use super::{aws, keys::Hash, scram};
+
+/// AuthenticationFailed.
+const AUTHENTICATION_FAILED: i32 = 18;
 
 /// What a conversation has to say.
 #[must_use]
@@ -69,6 +73,11 @@ pub struct Conversation {
     state: State,
     /// The server's number for it.
     id: i32,
+    /// The token kept by the client when this began.
+    token: Option<AccessToken>,
+    can_refresh: bool,
+    /// A token that the server has refused, and whether it came by a refresh token.
+    rejected: Option<(AccessToken, bool)>,
     output: Option<AuthOutput>,
 }
 
@@ -89,14 +98,16 @@ enum Talk {
     /// Each side has proven itself, and an old server wants one more, empty message.
     #[cfg(feature = "auth")]
     ScramEmpty(Hash),
-    Plain,
-    X509,
+    #[cfg(feature = "auth")]
+    Aws(aws::Aws),
+    Oidc(Oidc),
+    /// The client has said all it has to say.
+    Last(AuthMechanism),
 }
 
 /// What follows a reply.
 enum Next {
     Send(Bytes),
-    #[cfg(feature = "auth")]
     Work(Work),
     /// The client is satisfied; the server has to be, too.
     Satisfied,
@@ -116,8 +127,9 @@ impl fmt::Debug for Conversation {
 impl Conversation {
     /// A conversation about to begin.
     pub fn new(start: AuthStart) -> Self {
-        let AuthStart { who, number } = start;
-        Conversation { who, number, drawn: 0, state: State::Hello { tried: None }, id: 0, output: None }
+        let AuthStart { who, number, token, can_refresh } = start;
+        let state = State::Hello { tried: None };
+        Conversation { who, number, drawn: 0, state, id: 0, token, can_refresh, rejected: None, output: None }
     }
 
     /// Where the commands go: `admin`, `$external`, or what the application named.
@@ -136,8 +148,8 @@ impl Conversation {
         let worth_a_try = matches!(
             mechanism,
             AuthMechanism::ScramSha1 | AuthMechanism::ScramSha256 | AuthMechanism::MongoDbX509
-        );
-        if worth_a_try && let Ok((talk, command)) = self.begin(mechanism, true) {
+        ) || (mechanism == AuthMechanism::MongoDbOidc && self.token.is_some());
+        if worth_a_try && let Ok((talk, Next::Send(command))) = self.begin(mechanism, true) {
             arguments.speculative = Some(command);
             self.state = State::Hello { tried: Some(talk) };
         }
@@ -154,23 +166,48 @@ impl Conversation {
             return self.over(AuthOutput::Done);
         }
         if let (Some(talk), Some(reply)) = (tried, &hello.speculative_authenticate) {
-            self.state = State::Talking(talk);
             return match RawDoc::new(reply) {
-                Ok(reply) => self.go_on(reply),
+                Ok(reply) if talk.takes(reply) => {
+                    self.state = State::Talking(talk);
+                    self.go_on(reply);
+                }
+                Ok(_) => self.begin_for_good(talk.mechanism()),
                 Err(error) => self.fail(&error.to_string()),
             };
         }
-        let mechanism = self.who.0.mechanism.unwrap_or_else(|| negotiated(hello));
+        self.begin_for_good(self.who.0.mechanism.unwrap_or_else(|| negotiated(hello)));
+    }
+
+    /// In place of [`Conversation::handle_hello`] where the connection has logged in before and the server wants it to do so
+    /// again ("Reauthentication": "Drivers MUST NOT resend a `hello` message").
+    pub fn handle_reauthentication(&mut self) {
+        self.begin_for_good(self.who.0.mechanism.unwrap_or(AuthMechanism::ScramSha256));
+    }
+
+    fn begin_for_good(&mut self, mechanism: AuthMechanism) {
         match self.begin(mechanism, false) {
-            Ok((talk, command)) => {
+            Ok((talk, next)) => {
                 self.state = State::Talking(talk);
-                self.output = Some(AuthOutput::Send(command));
+                self.do_next(next);
             }
             Err(reason) => {
                 let message = format!("{}: {reason}", mechanism.as_str());
                 self.over(AuthOutput::Failed(ErrorKind::Authentication { message }.into()));
             }
         }
+    }
+
+    fn do_next(&mut self, next: Next) {
+        match next {
+            Next::Send(command) => self.output = Some(AuthOutput::Send(command)),
+            Next::Work(work) => self.output = Some(AuthOutput::Work(work)),
+            Next::Satisfied => self.over(AuthOutput::Done),
+        }
+    }
+
+    /// The token the connection has logged in with: what is to be forgotten when the server wants another one.
+    pub fn token(&self) -> Option<&AccessToken> {
+        self.token.as_ref()
     }
 
     /// The server's reply to [`AuthOutput::Send`].
@@ -185,6 +222,8 @@ impl Conversation {
         let error = command_error(&summary, reply);
         match &*error.kind {
             // A server that is about to leave says nothing about the credential: the driver judges these as it always does.
+            ErrorKind::Command(failure)
+                if failure.code == AUTHENTICATION_FAILED && self.has_another_try() => {}
             ErrorKind::Command(failure) if !is_retryable_write(failure.code) => {
                 let reason = format!("{} (code {} {})", failure.message, failure.code, failure.code_name);
                 self.fail(reason.trim());
@@ -198,12 +237,37 @@ impl Conversation {
         match (&mut self.state, answer) {
             (State::Over, _) => {}
             (_, Answer::Failed(error)) => self.over(AuthOutput::Failed(error)),
+            (State::Talking(Talk::Oidc(Oidc::Fetching(kind))), Answer::Token(token)) => {
+                let payload = oidc::jwt_step(&token);
+                let (oidc, command) = match kind {
+                    TokenKind::Human(_) => (Oidc::New, sasl::go_on(self.id, &payload)),
+                    TokenKind::Machine => {
+                        (Oidc::New, sasl::start(AuthMechanism::MongoDbOidc, &payload, None))
+                    }
+                    TokenKind::Refresh => (
+                        Oidc::Refreshed(token.clone()),
+                        sasl::start(AuthMechanism::MongoDbOidc, &payload, None),
+                    ),
+                };
+                self.token = Some(token);
+                self.state = State::Talking(Talk::Oidc(oidc));
+                self.output = Some(AuthOutput::Send(command));
+            }
             #[cfg(feature = "auth")]
             (State::Talking(Talk::Scram(scram)), Answer::Keys(keys)) => match scram.client_final(&keys) {
                 Ok(payload) => self.output = Some(AuthOutput::Send(sasl::go_on(self.id, &payload))),
                 Err(reason) => self.fail(&reason),
             },
             #[cfg(feature = "auth")]
+            (State::Talking(Talk::Aws(aws)), Answer::AwsKeys(keys, unix_time)) => {
+                match aws.client_second(&keys, unix_time) {
+                    Ok(payload) => {
+                        self.state = State::Talking(Talk::Last(AuthMechanism::MongoDbAws));
+                        self.output = Some(AuthOutput::Send(sasl::go_on(self.id, &payload)));
+                    }
+                    Err(reason) => self.fail(&reason),
+                }
+            }
             _ => self.fail("an answer to what was not asked"),
         }
     }
@@ -214,10 +278,10 @@ impl Conversation {
     }
 
     /// The first command of a mechanism.
-    fn begin(&mut self, mechanism: AuthMechanism, in_hello: bool) -> Result<(Talk, Bytes), String> {
+    fn begin(&mut self, mechanism: AuthMechanism, in_hello: bool) -> Result<(Talk, Next), String> {
         let who = self.who.clone();
         let db = in_hello.then(|| who.source());
-        Ok(match mechanism {
+        let (talk, command) = match mechanism {
             #[cfg(feature = "auth")]
             AuthMechanism::ScramSha1 | AuthMechanism::ScramSha256 => {
                 let hash = if mechanism == AuthMechanism::ScramSha1 { Hash::Sha1 } else { Hash::Sha256 };
@@ -229,15 +293,62 @@ impl Conversation {
                 // RFC 4616: no authorization identity, then name and password.
                 let password = who.0.password.as_ref().map_or("", |password| password.as_str());
                 let payload = Zeroizing::new(format!("\0{}\0{password}", who.user()));
-                (Talk::Plain, sasl::start(mechanism, payload.as_bytes(), db))
+                (Talk::Last(mechanism), sasl::start(mechanism, payload.as_bytes(), db))
             }
-            AuthMechanism::MongoDbX509 => (Talk::X509, sasl::x509(&who, db)),
+            AuthMechanism::MongoDbX509 => (Talk::Last(mechanism), sasl::x509(&who, db)),
+            #[cfg(feature = "auth")]
+            AuthMechanism::MongoDbAws => {
+                let nonce = self.nonce();
+                let aws = aws::Aws::new(nonce.first_chunk().copied().unwrap_or_default());
+                let command = sasl::start(mechanism, &aws.client_first(), db);
+                (Talk::Aws(aws), command)
+            }
             #[cfg(not(feature = "auth"))]
             AuthMechanism::ScramSha1 | AuthMechanism::ScramSha256 | AuthMechanism::MongoDbAws => {
                 return Err("this build leaves it out (feature `auth`)".into());
             }
-            _ => return Err("not supported by this version of Quorate".into()),
-        })
+            AuthMechanism::MongoDbOidc => match &self.token {
+                Some(token) => {
+                    let command = sasl::start(mechanism, &oidc::jwt_step(token), db);
+                    (Talk::Oidc(Oidc::Kept(token.clone())), command)
+                }
+                None => return Ok(self.without_token(None, false)),
+            },
+            AuthMechanism::Gssapi => return Err("not supported by this version of Quorate".into()),
+        };
+        Ok((talk, Next::Send(command)))
+    }
+
+    /// OIDC without a token kept: a machine's callback gives one, or a human's, who may have left a refresh token behind; else
+    /// the server is asked first whose tokens it takes.
+    fn without_token(&self, rejected: Option<AccessToken>, refresh_rejected: bool) -> (Talk, Next) {
+        let kind = match (self.who.0.human, self.can_refresh) {
+            (false, _) => TokenKind::Machine,
+            (true, true) => TokenKind::Refresh,
+            (true, false) => {
+                let payload = oidc::principal_step(self.who.0.user.as_deref());
+                let command = sasl::start(AuthMechanism::MongoDbOidc, &payload, None);
+                return (Talk::Oidc(Oidc::Principal), Next::Send(command));
+            }
+        };
+        let request = TokenRequest { kind: kind.clone(), rejected, refresh_rejected };
+        (Talk::Oidc(Oidc::Fetching(kind)), Next::Work(Work::Token(request)))
+    }
+
+    /// "If the server returns a Authentication error (18), invalidate that access token", and get another one; for a token that
+    /// was new this was the last word.
+    fn has_another_try(&mut self) -> bool {
+        let State::Talking(Talk::Oidc(oidc)) = &self.state else { return false };
+        let (Oidc::Kept(token) | Oidc::Refreshed(token)) = oidc else { return false };
+        let refreshed = matches!(oidc, Oidc::Refreshed(_));
+        let token = token.clone();
+        self.can_refresh &= !refreshed;
+        self.rejected = Some((token.clone(), refreshed));
+        self.token = None;
+        let (talk, next) = self.without_token(Some(token), refreshed);
+        self.state = State::Talking(talk);
+        self.do_next(next);
+        true
     }
 
     /// Random bytes, others each time.
@@ -251,10 +362,11 @@ impl Conversation {
     /// A reply with `ok: 1`, or what the hello's reply had inside.
     fn go_on(&mut self, reply: RawDoc<'_>) {
         let State::Talking(talk) = &mut self.state else { return self.fail("the server speaks out of turn") };
+        let rejected = &mut self.rejected;
         let next = match SaslReply::parse(reply) {
             Ok(reply) => {
                 self.id = reply.conversation;
-                talk.handle(&reply, &self.who).map(|next| (next, reply.done))
+                talk.handle(&reply, &self.who, rejected).map(|next| (next, reply.done))
             }
             Err(reason) => Err(reason),
         };
@@ -263,9 +375,7 @@ impl Conversation {
             Ok((Next::Satisfied, _)) => self.over(AuthOutput::Done),
             // "done" must never come before the server's own proof.
             Ok((_, true)) => self.fail("the server ends the conversation too early"),
-            Ok((Next::Send(command), false)) => self.output = Some(AuthOutput::Send(command)),
-            #[cfg(feature = "auth")]
-            Ok((Next::Work(work), false)) => self.output = Some(AuthOutput::Work(work)),
+            Ok((next, false)) => self.do_next(next),
         }
     }
 
@@ -295,19 +405,32 @@ fn negotiated(hello: &HelloReply) -> AuthMechanism {
 }
 
 impl Talk {
+    /// Whether what came back inside of a hello's reply is to be gone on with. A token shown in vain there is no failure: "clear
+    /// the Connection Cache and proceed to the next step".
+    fn takes(&self, reply: RawDoc<'_>) -> bool {
+        !matches!(self, Talk::Oidc(_)) || SaslReply::parse(reply).is_ok_and(|reply| reply.done)
+    }
+
     fn mechanism(&self) -> AuthMechanism {
         match self {
             #[cfg(feature = "auth")]
             Talk::Scram(scram) => scram.hash().mechanism(),
             #[cfg(feature = "auth")]
             Talk::ScramEmpty(hash) => hash.mechanism(),
-            Talk::Plain => AuthMechanism::Plain,
-            Talk::X509 => AuthMechanism::MongoDbX509,
+            #[cfg(feature = "auth")]
+            Talk::Aws(_) => AuthMechanism::MongoDbAws,
+            Talk::Oidc(_) => AuthMechanism::MongoDbOidc,
+            Talk::Last(mechanism) => *mechanism,
         }
     }
 
     /// A reply of the server; errors are words for the reason.
-    fn handle(&mut self, reply: &SaslReply<'_>, who: &Authenticator) -> Result<Next, String> {
+    fn handle(
+        &mut self,
+        reply: &SaslReply<'_>,
+        who: &Authenticator,
+        rejected: &mut Option<(AccessToken, bool)>,
+    ) -> Result<Next, String> {
         match self {
             #[cfg(feature = "auth")]
             Talk::Scram(scram) => match scram.handle(reply.payload, who.user(), who.password())? {
@@ -318,7 +441,20 @@ impl Talk {
                     Ok(Next::Send(sasl::go_on(reply.conversation, &[])))
                 }
             },
-            Talk::X509 => Ok(Next::Satisfied),
+            #[cfg(feature = "auth")]
+            Talk::Aws(aws) => {
+                aws.server_first(reply.payload)?;
+                Ok(Next::Work(Work::AwsKeys))
+            }
+            Talk::Oidc(Oidc::Principal) => {
+                let kind = TokenKind::Human(oidc::idp_info(reply.payload)?);
+                *self = Talk::Oidc(Oidc::Fetching(kind.clone()));
+                let (rejected, refresh_rejected) =
+                    rejected.take().map_or((None, false), |(token, refreshed)| (Some(token), refreshed));
+                Ok(Next::Work(Work::Token(TokenRequest { kind, rejected, refresh_rejected })))
+            }
+            // Its command is no SASL: there is no "done" in the reply.
+            Talk::Last(AuthMechanism::MongoDbX509) => Ok(Next::Satisfied),
             _ if reply.done => Ok(Next::Satisfied),
             _ => Err("the server wants more than the mechanism has".into()),
         }

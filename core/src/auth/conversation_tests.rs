@@ -1,6 +1,8 @@
 use super::*;
+use crate::auth::oidc::TokenStore;
 use crate::auth::{DeriveJob, KeyCache};
 use crate::options::Credential;
+use crate::options::oidc::{Callback, IdpServerInfo, IdpServerResponse};
 use crate::raw::{DocWriter, Value};
 use alloc::borrow::ToOwned;
 use alloc::vec;
@@ -263,4 +265,165 @@ fn replies_that_are_none_fail_it() {
         assert!(failure(&mut talk).contains("authentication failed: SCRAM-SHA-1"));
     }
     assert!(Value::Null.as_bool().is_none());
+}
+
+fn with_tokens(credential: &Credential, tokens: &TokenStore) -> Conversation {
+    Conversation::new(Authenticator::new(credential, [7; 32]).start(1).with_tokens(tokens))
+}
+
+fn oidc(human: bool) -> Credential {
+    let give = |_| async { Ok(IdpServerResponse::new("unused")) };
+    Credential {
+        username: human.then(|| "me".to_string()),
+        mechanism: Some(AuthMechanism::MongoDbOidc),
+        oidc_callback: Some(if human { Callback::human(give) } else { Callback::machine(give) }),
+        ..Credential::default()
+    }
+}
+
+fn token(text: &str) -> AccessToken {
+    AccessToken::from(Zeroizing::new(text.to_string()))
+}
+
+fn wanted(conversation: &mut Conversation) -> TokenRequest {
+    match conversation.poll_output() {
+        Some(AuthOutput::Work(Work::Token(request))) => request,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn shown(command: &Document) -> Document {
+    bson::deserialize_from_slice(command.get_binary_generic("payload").unwrap()).unwrap()
+}
+
+fn end(conversation: &mut Conversation) {
+    reply(conversation, doc! { "conversationId": 1, "payload": payload(""), "done": true, "ok": 1 });
+    assert!(matches!(conversation.poll_output(), Some(AuthOutput::Done)));
+}
+
+fn refuse(conversation: &mut Conversation) {
+    reply(conversation, doc! { "ok": 0, "code": 18, "codeName": "AuthenticationFailed", "errmsg": "no" });
+}
+
+/// MONGODB-OIDC, "One-Step".
+#[test]
+fn a_machines_token_is_shown_in_one_step() {
+    let mut talk = with_tokens(&oidc(false), &TokenStore::default());
+    assert!(talk.hello_arguments().speculative.is_none(), "there is nothing to show yet");
+    talk.handle_hello(&hello(doc! {}));
+    let request = wanted(&mut talk);
+    assert_eq!((request.kind, request.rejected), (TokenKind::Machine, None));
+    talk.handle_answer(Answer::Token(token("abcd1234")));
+    let command = sent(&mut talk);
+    // The specification's bytes.
+    let mut bytes = vec![0x17, 0, 0, 0, 2];
+    bytes.extend_from_slice(b"jwt\0\x09\0\0\0abcd1234\0\0");
+    assert_eq!(command.get_binary_generic("payload").unwrap(), &bytes);
+    assert_eq!(talk.token().unwrap().as_str(), "abcd1234");
+    end(&mut talk);
+}
+
+/// MONGODB-OIDC, "Credential Caching" and "Speculative Authentication".
+#[test]
+fn a_kept_token_goes_inside_the_hello_and_is_replaced_when_it_is_refused() {
+    let mut store = TokenStore::default();
+    let machine = TokenRequest { kind: TokenKind::Machine, rejected: None, refresh_rejected: false };
+    store.keep(&machine, IdpServerResponse::new("old"));
+    let mut quick = with_tokens(&oidc(false), &store);
+    let tried: Document =
+        bson::deserialize_from_slice(&quick.hello_arguments().speculative.unwrap()).unwrap();
+    assert_eq!((shown(&tried), tried.get_str("db").unwrap()), (doc! { "jwt": "old" }, "$external"));
+    let done = doc! { "conversationId": 1, "payload": payload(""), "done": true };
+    quick.handle_hello(&hello(doc! { "speculativeAuthenticate": done }));
+    assert!(matches!(quick.poll_output(), Some(AuthOutput::Done)));
+
+    for speculative in [None, Some(doc! { "done": false })] {
+        let mut talk = with_tokens(&oidc(false), &store);
+        talk.hello_arguments();
+        let answer = speculative.map_or(doc! {}, |failed| doc! { "speculativeAuthenticate": failed });
+        talk.handle_hello(&hello(answer));
+        assert_eq!(shown(&sent(&mut talk)), doc! { "jwt": "old" });
+        refuse(&mut talk);
+        assert_eq!(wanted(&mut talk).rejected, Some(token("old")));
+        talk.handle_answer(Answer::Token(token("new")));
+        assert_eq!(shown(&sent(&mut talk)), doc! { "jwt": "new" });
+        refuse(&mut talk);
+        assert!(failure(&mut talk).contains("MONGODB-OIDC: no (code 18"), "a new token is the last word");
+    }
+    // "Raise any other errors to the user."
+    let mut talk = with_tokens(&oidc(false), &store);
+    talk.handle_hello(&hello(doc! {}));
+    let _ = sent(&mut talk);
+    reply(&mut talk, doc! { "ok": 0, "code": 20, "errmsg": "IllegalOperation" });
+    assert!(failure(&mut talk).contains("code 20"));
+}
+
+/// MONGODB-OIDC, "Two-Step".
+#[test]
+fn for_a_humans_token_the_server_is_asked_first() {
+    let mut talk = with_tokens(&oidc(true), &TokenStore::default());
+    talk.hello_arguments();
+    talk.handle_hello(&hello(doc! {}));
+    assert_eq!(shown(&sent(&mut talk)), doc! { "n": "me" });
+    let info = doc! { "issuer": "https://issuer", "clientId": "abcd", "requestScopes": ["a", "b"] };
+    let info = bson::Binary {
+        subtype: bson::spec::BinarySubtype::Generic,
+        bytes: bson::serialize_to_vec(&info).unwrap(),
+    };
+    reply(&mut talk, doc! { "conversationId": 7, "payload": info, "done": false, "ok": 1 });
+    let TokenKind::Human(info) = wanted(&mut talk).kind else { panic!("a human is asked") };
+    assert_eq!(info.issuer, "https://issuer");
+    assert_eq!(info.client_id.as_deref(), Some("abcd"));
+    assert_eq!(info.request_scopes.unwrap(), ["a", "b"]);
+    talk.handle_answer(Answer::Token(token("abcd1234")));
+    let command = sent(&mut talk);
+    assert_eq!(command.get_i32("conversationId").unwrap(), 7);
+    assert_eq!(shown(&command), doc! { "jwt": "abcd1234" });
+    end(&mut talk);
+}
+
+#[test]
+fn a_refused_refresh_token_leads_back_to_the_human() {
+    let mut store = TokenStore::default();
+    let info = IdpServerInfo::new("https://issuer");
+    let human = TokenRequest { kind: TokenKind::Human(info), rejected: None, refresh_rejected: false };
+    let first = store.keep(&human, IdpServerResponse::new("first").with_refresh_token("r"));
+    store.invalidate(&first);
+    let mut talk = with_tokens(&oidc(true), &store);
+    talk.hello_arguments();
+    talk.handle_hello(&hello(doc! {}));
+    assert_eq!(wanted(&mut talk).kind, TokenKind::Refresh);
+    talk.handle_answer(Answer::Token(token("second")));
+    assert_eq!(shown(&sent(&mut talk)), doc! { "jwt": "second" });
+    refuse(&mut talk);
+    assert_eq!(shown(&sent(&mut talk)), doc! { "n": "me" });
+    let issuer = bson::serialize_to_vec(&doc! { "issuer": "https://issuer" }).unwrap();
+    let issuer = bson::Binary { subtype: bson::spec::BinarySubtype::Generic, bytes: issuer };
+    reply(&mut talk, doc! { "conversationId": 1, "payload": issuer, "done": false, "ok": 1 });
+    let request = wanted(&mut talk);
+    assert!(matches!(request.kind, TokenKind::Human(_)) && request.refresh_rejected);
+    assert_eq!(request.rejected, Some(token("second")));
+    talk.handle_answer(Answer::Token(token("third")));
+    let _ = sent(&mut talk);
+    end(&mut talk);
+}
+
+/// MONGODB-AWS, "Conversation".
+#[test]
+fn aws_keys_are_asked_for_when_the_server_has_named_its_host() {
+    let mut talk = conversation(&credential(Some(AuthMechanism::MongoDbAws)));
+    assert!(talk.hello_arguments().speculative.is_none());
+    talk.handle_hello(&hello(doc! {}));
+    let first = shown(&sent(&mut talk));
+    let nonce = [first.get_binary_generic("r").unwrap().as_slice(), &[9; 32]].concat();
+    let mut server = Vec::new();
+    DocWriter::new(&mut server).binary("s", 0, &nonce).str("h", "sts.amazonaws.com").finish();
+    let server = bson::Binary { subtype: bson::spec::BinarySubtype::Generic, bytes: server };
+    reply(&mut talk, doc! { "conversationId": 1, "payload": server, "done": false, "ok": 1 });
+    assert!(matches!(talk.poll_output(), Some(AuthOutput::Work(Work::AwsKeys))));
+    let keys = crate::auth::AwsKeys::new("AKID", "canary");
+    talk.handle_answer(Answer::AwsKeys(keys, crate::Duration::from_secs(1_573_086_367)));
+    let second = shown(&sent(&mut talk));
+    assert!(second.get_str("a").unwrap().starts_with("AWS4-HMAC-SHA256 Credential=AKID/20191107/"));
+    end(&mut talk);
 }

@@ -24,16 +24,25 @@
     allow(dead_code, unused_variables, reason = "only mechanisms that compute need nonces")
 )]
 
+#[cfg(feature = "auth")]
+mod aws;
 mod conversation;
 #[cfg(feature = "auth")]
+mod errand;
+#[cfg(feature = "auth")]
 mod keys;
+pub mod oidc;
 #[cfg(feature = "auth")]
 mod prepare;
 mod sasl;
 #[cfg(feature = "auth")]
 mod scram;
 
+#[cfg(feature = "auth")]
+pub use aws::{AwsEnv, AwsKeySource, AwsKeys};
 pub use conversation::{AuthOutput, Conversation, HelloArguments};
+#[cfg(feature = "auth")]
+pub use errand::{Errand, Fetched, HttpRequest, HttpResponse, LONGEST_RESPONSE, SourceOutput};
 #[cfg(feature = "auth")]
 pub use keys::{DeriveJob, KeyCache, ScramKeys};
 
@@ -51,6 +60,22 @@ pub enum Work {
     /// Derive a key: look into the [`KeyCache`], else [`DeriveJob::run`] it where that stalls nobody.
     #[cfg(feature = "auth")]
     Derive(DeriveJob),
+    /// Find keys of AWS ([`AwsKeySource`]), or take those found before while they are fresh.
+    #[cfg(feature = "auth")]
+    AwsKeys,
+    /// Get a token, as [`oidc::TokenStore`] says.
+    Token(oidc::TokenRequest),
+}
+
+impl Work {
+    /// Whether it waits for the world, or for a human even, as opposed to computing. The host has time-outs for it.
+    pub const fn waits(&self) -> bool {
+        match self {
+            #[cfg(feature = "auth")]
+            Work::Derive(_) => false,
+            _ => true,
+        }
+    }
 }
 
 /// What came of some [`Work`].
@@ -60,6 +85,11 @@ pub enum Answer {
     /// The key.
     #[cfg(feature = "auth")]
     Keys(ScramKeys),
+    /// The keys of AWS, and what a calendar shows, as the time since the Unix epoch: signatures are dated.
+    #[cfg(feature = "auth")]
+    AwsKeys(AwsKeys, crate::Duration),
+    /// The token.
+    Token(oidc::AccessToken),
     /// It could not be done.
     Failed(Error),
 }
@@ -73,6 +103,9 @@ struct Identity {
     mechanism: Option<AuthMechanism>,
     user: Option<String>,
     password: Option<Zeroizing<String>>,
+    /// Whether a human is asked for tokens.
+    human: bool,
+    session_token: Option<Zeroizing<String>>,
     source: String,
     /// What nonces are made of.
     entropy: Zeroizing<[u8; 32]>,
@@ -88,13 +121,27 @@ impl Authenticator {
             user: credential.username.clone(),
             password: credential.password.clone().map(Zeroizing::new),
             source: credential.source.clone().unwrap_or_else(|| default.to_string()),
+            human: credential.oidc_callback.as_ref().is_some_and(|callback| callback.is_human()),
+            session_token: credential.property("AWS_SESSION_TOKEN").map(|t| Zeroizing::new(t.to_string())),
             entropy: Zeroizing::new(entropy),
         }))
     }
 
     /// For one connection. `number` is another one for each.
     pub fn start(&self, number: u64) -> AuthStart {
-        AuthStart { who: self.clone(), number }
+        AuthStart { who: self.clone(), number, token: None, can_refresh: false }
+    }
+
+    /// The keys of AWS that the credential has itself.
+    #[cfg(feature = "auth")]
+    pub fn aws_keys(&self) -> Option<AwsKeys> {
+        let (user, password) = (self.0.user.as_deref()?, self.0.password.as_ref()?);
+        Some(AwsKeys { session_token: self.0.session_token.clone(), ..AwsKeys::new(user, password.as_str()) })
+    }
+
+    /// The mechanism, where one is named.
+    pub fn mechanism(&self) -> Option<AuthMechanism> {
+        self.0.mechanism
     }
 
     fn user(&self) -> &str {
@@ -130,6 +177,18 @@ impl fmt::Debug for Authenticator {
 pub struct AuthStart {
     who: Authenticator,
     number: u64,
+    token: Option<oidc::AccessToken>,
+    can_refresh: bool,
+}
+
+impl AuthStart {
+    /// The same, with what the client keeps of tokens by now.
+    #[must_use]
+    pub fn with_tokens(mut self, tokens: &oidc::TokenStore) -> Self {
+        self.token = tokens.access_token();
+        self.can_refresh = tokens.can_refresh();
+        self
+    }
 }
 
 impl fmt::Debug for AuthStart {

@@ -1,7 +1,8 @@
 //! Authentication on a connection: carries what its [`Conversation`] says.
 
 use super::{Connection, ConnectionOutput, State};
-use crate::auth::{Answer, AuthOutput, Conversation, HelloArguments, Work};
+use crate::auth::oidc::AccessToken;
+use crate::auth::{Answer, AuthOutput, AuthStart, Conversation, HelloArguments, Work};
 use crate::error::Error;
 use crate::raw::{DocWriter, RawDoc};
 use crate::wire::{Flags, encode_op_msg};
@@ -49,6 +50,33 @@ impl Connection {
         self.go_on(Box::new(login));
     }
 
+    /// Logs in once more on a connection that has done so before, because the server wants it (error 391). Ends with
+    /// [`ConnectionOutput::Authenticated`].
+    ///
+    /// # Errors
+    /// As [`Connection::begin_request`].
+    pub fn reauthenticate(&mut self, now: Instant, start: AuthStart) -> Result<(), Error> {
+        if !matches!(self.state, State::Ready) {
+            return Err(Error::invalid_argument("the connection cannot log in now"));
+        }
+        let mut conversation = Conversation::new(start);
+        conversation.handle_reauthentication();
+        let deadline = self.login_deadline(now);
+        let login =
+            Login { conversation, greeting: None, request_id: None, deadline, greeted: None, work: None };
+        self.go_on(Box::new(login));
+        Ok(())
+    }
+
+    /// The token the connection has logged in with, where it was one.
+    pub const fn token(&self) -> Option<&AccessToken> {
+        self.token.as_ref()
+    }
+
+    fn login_deadline(&self, now: Instant) -> Option<Instant> {
+        (!self.connect_timeout.is_zero()).then(|| now + self.connect_timeout)
+    }
+
     /// The reply to the conversation's last command.
     pub(super) fn login_replied(&mut self) {
         let State::LoggingIn(mut login) = core::mem::replace(&mut self.state, State::Ready) else { return };
@@ -61,9 +89,12 @@ impl Connection {
 
     /// What came of [`ConnectionOutput::Work`]. Does nothing when no work is under way (the connection may have failed in
     /// the meantime).
-    pub fn handle_answer(&mut self, _now: Instant, answer: Answer) {
+    pub fn handle_answer(&mut self, now: Instant, answer: Answer) {
         match core::mem::replace(&mut self.state, State::Ready) {
             State::LoggingIn(mut login) if login.request_id.is_none() && login.work.is_none() => {
+                if login.deadline.is_none() {
+                    login.deadline = self.login_deadline(now);
+                }
                 login.conversation.handle_answer(answer);
                 self.go_on(login);
             }
@@ -84,13 +115,23 @@ impl Connection {
                 }
             }
             Some(AuthOutput::Work(work)) => {
+                // Who has to be asked first, a human even, has time-outs of his own.
+                if work.waits() {
+                    login.deadline = None;
+                }
                 login.work = Some(work);
                 self.state = State::LoggingIn(login);
             }
-            Some(AuthOutput::Done) => match login.greeting {
-                Some((hello, round_trip)) => self.established(hello, round_trip),
-                None => self.state = State::Ready,
-            },
+            Some(AuthOutput::Done) => {
+                self.token = login.conversation.token().cloned();
+                match login.greeting {
+                    Some((hello, round_trip)) => self.established(hello, round_trip),
+                    None => {
+                        self.state = State::Ready;
+                        self.authenticated = true;
+                    }
+                }
+            }
             Some(AuthOutput::Failed(error)) => {
                 self.greeted = login.greeted;
                 self.state = State::Ready;
@@ -122,9 +163,16 @@ impl Connection {
         if let Some(service_id) = greeted.or_else(|| self.greeted.take()) {
             return Some(ConnectionOutput::Greeted { service_id });
         }
+        if core::mem::take(&mut self.authenticated) {
+            return Some(ConnectionOutput::Authenticated);
+        }
         match &mut self.state {
             State::LoggingIn(login) => login.work.take().map(ConnectionOutput::Work),
             _ => None,
         }
     }
 }
+
+#[cfg(all(test, feature = "auth"))]
+#[path = "login_tests.rs"]
+mod tests;

@@ -20,6 +20,7 @@ mod login;
 
 pub use exchange::HandshakeOptions;
 
+use crate::auth::oidc::AccessToken;
 use crate::auth::{Conversation, Work};
 use crate::error::{Error, ErrorKind, IoErrorKind};
 use crate::monitor::HelloRequest;
@@ -52,6 +53,8 @@ pub enum ConnectionOutput<'a> {
     },
     /// Have this done wherever it stalls nobody, and say what came of it by [`Connection::handle_answer`].
     Work(Work),
+    /// What [`Connection::reauthenticate`] began is done.
+    Authenticated,
     /// The handshake is done, authentication included: what the server says of itself, and how long its reply took.
     Established(Box<HelloReply>, Duration),
     /// The reply to the request under way. [`Connection::take_reply`] makes it outlive the connection's buffer.
@@ -73,6 +76,9 @@ pub struct Connection {
     conversation: Option<Box<Conversation>>,
     /// A log-in that has failed leaves behind that the hello was answered.
     greeted: Option<Option<[u8; 12]>>,
+    authenticated: bool,
+    token: Option<AccessToken>,
+    connect_timeout: Duration,
     last_request_id: i32,
     last_read: Instant,
     /// What requests are compressed by, and the longest message that the server takes, in bytes.
@@ -116,6 +122,9 @@ impl Connection {
             established: None,
             conversation: None,
             greeted: None,
+            authenticated: false,
+            token: None,
+            connect_timeout,
             last_request_id: 0,
             last_read: now,
             compression: None,

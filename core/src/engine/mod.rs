@@ -409,6 +409,7 @@ impl Engine {
                     self.queue.push_back(Told::Bytes { connection: id, bytes });
                 }
                 Some(ConnectionOutput::Greeted { service_id }) => self.driver.handle_greeted(id, service_id),
+                Some(ConnectionOutput::Authenticated) => {}
                 Some(ConnectionOutput::Work(work)) => {
                     self.queue.push_back(Told::Work { connection: id, work });
                 }

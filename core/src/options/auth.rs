@@ -2,7 +2,7 @@
 //!
 //! Source: authentication specification, "MongoCredential" and the "MongoCredential Properties" of each mechanism.
 
-use super::Secret;
+use super::{Secret, oidc};
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -100,6 +100,8 @@ pub struct Credential {
     pub mechanism: Option<AuthMechanism>,
     /// Further properties of the mechanism.
     pub mechanism_properties: Option<MechanismProperties>,
+    /// Gets tokens for MONGODB-OIDC, instead of the property `ENVIRONMENT`.
+    pub oidc_callback: Option<oidc::Callback>,
 }
 
 /// What is wrong with a credential: which option, and how.
@@ -143,8 +145,10 @@ impl Credential {
             if username.is_none() {
                 return Err(("user name", "is needed to authenticate".into()));
             }
+            self.check_callback()?;
             return self.check_properties("the default mechanism", &[]);
         };
+        self.check_callback()?;
         let name = mechanism.as_str();
         use AuthMechanism::*;
         if username.is_none() && matches!(mechanism, ScramSha1 | ScramSha256 | Plain | Gssapi) {
@@ -225,13 +229,28 @@ impl Credential {
         }
     }
 
+    /// "If both `ENVIRONMENT` and an OIDC Callback ... are provided for the same `MongoClient`, the driver MUST raise an error."
+    fn check_callback(&self) -> Result<(), Fault> {
+        if self.oidc_callback.is_none() {
+            return Ok(());
+        }
+        if self.mechanism != Some(AuthMechanism::MongoDbOidc) {
+            return Err(("authMechanism", "only MONGODB-OIDC has a callback".into()));
+        }
+        if self.property("ENVIRONMENT").is_some() {
+            return Err(("authMechanismProperties", "ENVIRONMENT cannot be given beside a callback".into()));
+        }
+        Ok(())
+    }
+
     /// What is asked only when the client is made, and not yet when its connection string is read.
     ///
     /// Keys for AWS can be read off a connection string, as they always could, but not used: "If credentials are provided in the
     /// URI or client options, the driver MUST raise an error" (MONGODB-AWS, "Obtaining Credentials").
     pub(crate) fn check_complete(&self) -> Result<(), Fault> {
-        if self.mechanism == Some(AuthMechanism::MongoDbOidc) && self.property("ENVIRONMENT").is_none() {
-            return Err(("authMechanismProperties", "MONGODB-OIDC needs ENVIRONMENT".into()));
+        let has_source = self.property("ENVIRONMENT").is_some() || self.oidc_callback.is_some();
+        if self.mechanism == Some(AuthMechanism::MongoDbOidc) && !has_source {
+            return Err(("authMechanismProperties", "MONGODB-OIDC needs ENVIRONMENT or a callback".into()));
         }
         if self.mechanism == Some(AuthMechanism::MongoDbAws) && self.username.is_some() {
             return Err(("user name", "MONGODB-AWS takes none: its keys come from the environment".into()));
@@ -255,6 +274,7 @@ impl fmt::Debug for Credential {
                     .as_ref()
                     .map(|p| p.keys().map(|k| (k, Secret)).collect::<BTreeMap<_, _>>()),
             )
+            .field("oidc_callback", &self.oidc_callback)
             .finish()
     }
 }

@@ -7,6 +7,7 @@
 mod auth;
 pub mod defaults;
 mod driver;
+pub mod oidc;
 mod parts;
 mod srv;
 mod tls;

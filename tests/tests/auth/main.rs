@@ -5,7 +5,11 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod fake;
 mod refused;
 mod scram;
 mod secrets;
 mod set;
+mod simulated;
+mod tokens;
+mod x509;
