@@ -1,4 +1,7 @@
-//! AWS Signature Version 4.
+//! AWS Signature Version 4, of the one request that is ever signed.
+//!
+//! AWS's own crate for it wants `std` and brings some fifty crates along, `tokio` among them; the test `aws_signature` holds what is
+//! written here against it. Hashing is done by libraries.
 //!
 //! Source: AWS documentation, "Create a signed AWS API request"; authentication specification, "MONGODB-AWS".
 
