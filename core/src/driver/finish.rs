@@ -1,6 +1,7 @@
 //! The end of an attempt: what it tells about the server, and whether there is another.
 
 use super::operation::Stage;
+use super::waiters::Doubt;
 use super::{Begin, ConnectionId, Decision, Driver, Operation, Outcome, Output, Role};
 use crate::error::{Error, ErrorKind, WriteFailure};
 use crate::event::Event;
@@ -8,7 +9,7 @@ use crate::pool::{PoolConnId, PoolOutput};
 use crate::raw::RawDoc;
 use crate::reply::{self, ReplySummary};
 use crate::retry::{self, Attempt, Retry, RetryDecision};
-use crate::sdam::{AppError, ServerType, TopologyVersion};
+use crate::sdam::{AppError, ServerType, TopologyVersion, state_change};
 use crate::{Instant, ServerAddress};
 use alloc::format;
 
@@ -123,6 +124,7 @@ impl Driver {
                 {
                     operation.deprioritized.push(server.address.clone());
                 }
+                operation.doubt = self.doubted(connection, &error);
                 operation.first_error.get_or_insert(error.clone());
                 Decision::Again(error)
             }
@@ -136,6 +138,14 @@ impl Driver {
                 Decision::Fail(error)
             }
         }
+    }
+
+    /// Whether the server is still taken for what it was although it has refused an operation for its state.
+    fn doubted(&self, connection: ConnectionId, error: &Error) -> Option<Doubt> {
+        state_change(error)?;
+        let description = &self.servers.get(connection.server)?.description;
+        matches!(description.server_type, ServerType::RsPrimary | ServerType::RsSecondary)
+            .then_some(Doubt { server: connection.server, version: description.topology_version })
     }
 
     fn attempt(&self, operation: &Operation) -> Attempt {

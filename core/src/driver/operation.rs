@@ -1,5 +1,6 @@
 //! One operation, as far as the driver must know it: never its documents.
 
+use super::waiters::Doubt;
 use super::{ConnectionId, Ticket};
 use crate::error::Error;
 use crate::raw::{DocWriter, RawDoc};
@@ -35,6 +36,8 @@ pub struct Operation {
     /// Servers that failed it, to be avoided by the next attempt where there is another (server selection specification,
     /// "deprioritized servers").
     pub(super) deprioritized: Vec<ServerAddress>,
+    /// The server that the last attempt was refused by for its state, if that was no news.
+    pub(super) doubt: Option<Doubt>,
     pub(super) stage: Stage,
 }
 
@@ -63,6 +66,7 @@ impl Operation {
             attempts: 0,
             first_error: None,
             deprioritized: Vec::new(),
+            doubt: None,
             stage: Stage::Idle,
         }
     }

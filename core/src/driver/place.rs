@@ -1,7 +1,7 @@
 //! Finding a server and a connection for an operation, and waiting for them.
 
 use super::operation::{Stage, read_preference_to_send};
-use super::waiters::{MOST_DENIALS, Waiter, Waiting, backoff};
+use super::waiters::{Doubt, MOST_DENIALS, Waiter, Waiting, backoff};
 use super::{Begin, Checkout, ConnectionId, Driver, Operation, Output, Role, ServerId, Ticket};
 use crate::error::{Error, ErrorKind};
 use crate::pool::{OpToken, PoolConnId, PoolState};
@@ -30,7 +30,10 @@ impl Driver {
         }
         match self.pick(&operation.criteria, &operation.deprioritized) {
             Err(error) => self.give_up(now, operation, error),
-            Ok(Some(server)) => self.check_out(now, operation, server),
+            Ok(Some(server)) => match operation.doubt.take() {
+                Some(doubt) if self.still_holds(doubt, server) => self.wait_for_news(now, operation, doubt),
+                _ => self.check_out(now, operation, server),
+            },
             Ok(None) => {
                 let ticket = self.wait(now, operation, Waiting::Server);
                 self.request_checks(now);
@@ -78,6 +81,22 @@ impl Driver {
             self.cache.pick_avoiding(&self.snapshot, criteria, avoid, load, &mut self.rng)?
         };
         Ok(index.and_then(|index| self.servers.id_at(index)))
+    }
+
+    /// Whether `server` is the one in doubt, and has said nothing new.
+    fn still_holds(&self, doubt: Doubt, server: ServerId) -> bool {
+        let version = |id| self.servers.get(id).map(|server| server.description.topology_version);
+        server == doubt.server && version(server) == Some(doubt.version)
+    }
+
+    fn wait_for_news(&mut self, now: Instant, operation: &mut Operation, doubt: Doubt) -> Begin {
+        let ticket = self.wait(now, operation, Waiting::News(Doubt::until(now), doubt));
+        if let Some(server) = self.servers.get_mut(doubt.server) {
+            server.request_check(now);
+        }
+        self.servers.mark(doubt.server);
+        self.pump(now);
+        Begin::Wait(ticket)
     }
 
     fn check_out(&mut self, now: Instant, operation: &mut Operation, id: ServerId) -> Begin {
@@ -135,9 +154,15 @@ impl Driver {
     pub(super) fn retry_selection(&mut self, now: Instant) {
         for ticket in self.waiters.tickets_for_server() {
             let Some(waiter) = self.waiters.waiting.get(&ticket) else { continue };
+            let doubt = waiter.doubt();
             let (criteria, avoid) = (waiter.criteria.clone(), waiter.deprioritized.clone());
             match self.pick(&criteria, &avoid) {
+                Ok(None) if doubt.is_some() => {
+                    self.waiters.set(ticket, Waiting::Server);
+                    self.request_checks(now);
+                }
                 Ok(None) => {}
+                Ok(Some(id)) if doubt.is_some_and(|doubt| self.still_holds(doubt, id)) => {}
                 Ok(Some(id)) => {
                     self.waiters.set(ticket, Waiting::Connection(id));
                     self.take_or_queue(now, ticket, id);
@@ -232,6 +257,9 @@ impl Driver {
                 Some(Waiter { state: Waiting::Backoff(_, error), deadline, .. }) if *deadline <= now => {
                     let error = error.clone();
                     self.fail(ticket, error);
+                }
+                Some(Waiter { state: Waiting::News(until, _), deadline, .. }) if until < deadline => {
+                    self.look_again(now, ticket);
                 }
                 Some(Waiter { state: Waiting::Backoff(..), .. }) => self.look_again(now, ticket),
                 Some(_) => self.selection_failed(now, ticket),

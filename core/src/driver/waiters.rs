@@ -3,6 +3,7 @@
 use super::{ServerId, Ticket};
 use crate::error::Error;
 use crate::pool::PoolConnId;
+use crate::sdam::TopologyVersion;
 use crate::selection::SelectionCriteria;
 use crate::{Duration, Instant, ServerAddress};
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -10,6 +11,8 @@ use alloc::vec::Vec;
 
 /// How often an operation may be turned away by a server that is there before it fails.
 pub(super) const MOST_DENIALS: u32 = 5;
+/// How long a server that has just refused an operation for its state, and has said nothing new since, gets to say it.
+const NEWS_WAIT: Duration = Duration::from_millis(100);
 /// `BASE_BACKOFF` (client backpressure specification).
 const BASE_BACKOFF: Duration = Duration::from_millis(100);
 /// `MAX_BACKOFF`.
@@ -41,6 +44,8 @@ pub(super) struct Waiter {
 pub(super) enum Waiting {
     /// No suitable server yet.
     Server,
+    /// The only choice is the server that has just refused it; see [`Doubt`].
+    News(Instant, Doubt),
     /// Turned away by a server that is overloaded, and to look again at that moment.
     Backoff(Instant, Error),
     /// In the queue of that server's pool.
@@ -49,6 +54,23 @@ pub(super) enum Waiting {
     Ready(ServerId, PoolConnId),
     /// It is over; nobody has heard of it yet.
     Failed(Error),
+}
+
+/// A server that has refused an operation because of its state, in words that were no news to the topology.
+///
+/// A primary that steps down ends the operations on it before it counts its topology version up (seen on MongoDB 4.4), so by the
+/// rules for stale errors (SDAM specification, "Application errors") it stays the primary, and an attempt sent at
+/// once would only meet its refusal. Its monitor hears of the change within milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Doubt {
+    pub(super) server: ServerId,
+    pub(super) version: Option<TopologyVersion>,
+}
+
+impl Doubt {
+    pub(super) fn until(now: Instant) -> Instant {
+        now + NEWS_WAIT
+    }
 }
 
 impl Waiters {
@@ -90,8 +112,9 @@ impl Waiters {
     }
 
     pub(super) fn tickets_for_server(&self) -> Vec<Ticket> {
-        let wants_server =
-            |(ticket, waiter): (&Ticket, &Waiter)| matches!(waiter.state, Waiting::Server).then_some(*ticket);
+        let wants_server = |(ticket, waiter): (&Ticket, &Waiter)| {
+            matches!(waiter.state, Waiting::Server | Waiting::News(..)).then_some(*ticket)
+        };
         self.waiting.iter().filter_map(wants_server).collect()
     }
 }
@@ -102,8 +125,16 @@ impl Waiter {
     pub(super) fn due(&self) -> Option<Instant> {
         match self.state {
             Waiting::Server => Some(self.deadline),
-            Waiting::Backoff(until, _) => Some(until.min(self.deadline)),
+            Waiting::News(until, _) | Waiting::Backoff(until, _) => Some(until.min(self.deadline)),
             Waiting::Connection(_) | Waiting::Ready(..) | Waiting::Failed(_) => None,
+        }
+    }
+
+    /// What it waits to hear news of.
+    pub(super) const fn doubt(&self) -> Option<Doubt> {
+        match self.state {
+            Waiting::News(_, doubt) => Some(doubt),
+            _ => None,
         }
     }
 
