@@ -45,7 +45,7 @@ impl Driver {
                 if let Some(session) = &mut operation.session {
                     session.mark_dirty();
                 }
-                self.release(now, connection, false);
+                self.release(now, connection, mistaken!(self.options, ReplyOwed));
             }
         }
         self.failed_for_good(now, operation);
@@ -83,6 +83,10 @@ impl Driver {
         error = self.label(operation, connection, error);
         self.tell_topology(now, connection, &error, summary.topology_version());
         self.release(now, connection, true);
+        if mistaken!(self.options, WtimeoutIsFailure) && summary.write_concern_error.is_some() {
+            let failure = reply::command_error(summary, body);
+            return self.decide(now, operation, connection, failure);
+        }
         // A write concern error inside `ok: 1` ends the operation with its reply: the write took place.
         let reply_stands = summary.ok;
         match self.decide(now, operation, connection, error) {
@@ -140,6 +144,7 @@ impl Driver {
 
     fn attempt(&self, operation: &Operation) -> Attempt {
         let retry = match operation.retry {
+            Retry::Never if mistaken!(self.options, EverythingRetried) => Retry::Read,
             Retry::Read if !self.options.retry_reads => Retry::Never,
             Retry::Write if !self.options.retry_writes => Retry::Never,
             retry => retry,
@@ -179,6 +184,10 @@ impl Driver {
         if !operation.keep_session
             && let Some(session) = operation.session.take()
         {
+            #[cfg(feature = "mistakes")]
+            if mistaken!(self.options, SessionReturnedTwice) {
+                self.sessions.give_back(session.twin(), now, self.session_timeout);
+            }
             self.sessions.give_back(session, now, self.session_timeout);
         }
     }
@@ -222,6 +231,9 @@ impl Driver {
                 max_wire_version = server.description.max_wire_version;
                 is_mongos = server.description.server_type == ServerType::Mongos;
             }
+        }
+        if mistaken!(self.options, LabelMissing) {
+            return error;
         }
         retry::add_labels(&mut error, operation.txn_number.is_some(), max_wire_version, is_mongos);
         error

@@ -96,10 +96,7 @@ fn run_options(arguments: &Arguments) -> Result<RunOptions, String> {
 fn run_options(arguments: &Arguments) -> Result<RunOptions, String> {
     use quorate_core::mistakes::Mistake;
     let find = |name: &String| {
-        Mistake::ALL.into_iter().find(|mistake| mistake.name() == name).ok_or_else(|| {
-            let names: Vec<_> = Mistake::ALL.iter().map(|mistake| mistake.name()).collect();
-            format!("{name:?} is no mistake; there are {}", names.join(", "))
-        })
+        Mistake::find(name).ok_or_else(|| format!("{name:?} is no mistake; there are {:?}", Mistake::ALL))
     };
     Ok(RunOptions { mistake: arguments.mistake.as_ref().map(find).transpose()?, ..RunOptions::default() })
 }

@@ -1,7 +1,7 @@
 //! Runs a plan and says what of it must not have been.
 
 use super::harm::{make_well, schedule, start_all};
-use super::plan::{Class, FIXED, LISTS, Plan};
+use super::plan::{Class, FIXED, Fault, LISTS, Plan};
 use super::rule::{Rule, Violation};
 use super::settle;
 use super::watch::Recorder;
@@ -41,6 +41,8 @@ pub struct Report {
 
 /// After all was made well, tasks have so long on top of what their clients' time-outs come to.
 const RECOVERY: Duration = Duration::from_secs(60);
+/// And so long to find out, by TCP's keep-alive, that a server has forgotten their connections; or, of a router, its shard.
+const SILENCE: Duration = Duration::from_secs(210);
 /// How closely somebody looks for a new primary.
 const LOOK: Duration = Duration::from_micros(500);
 
@@ -167,8 +169,12 @@ impl Run<'_> {
         let pauses = |task: &super::plan::TaskPlan| task.ops.iter().map(pause).sum::<u64>();
         let pauses = self.plan.tasks.iter().map(pauses).max().unwrap_or(0);
         let outage = self.cluster.now() - began;
-        let limit =
-            began + outage * 3 + RECOVERY + Duration::from_millis(longest) + Duration::from_micros(pauses);
+        let limit = began
+            + outage * 3
+            + RECOVERY
+            + SILENCE
+            + Duration::from_millis(longest)
+            + Duration::from_micros(pauses);
         let mut tasks = tasks;
         while !tasks.is_empty() {
             start_all(&self.cluster);
@@ -214,7 +220,7 @@ impl Run<'_> {
 
     /// Nothing is left of clients that were shut down: neither as they tell it, nor as servers see it.
     async fn check_shutdown(&self) {
-        self.cluster.sleep(Duration::from_secs(3)).await;
+        self.cluster.sleep(Duration::from_secs(2)).await;
         let mut found = Vec::new();
         self.recorder.update(|record, _| {
             for (number, client) in record.clients.iter().enumerate() {
@@ -234,13 +240,27 @@ impl Run<'_> {
                 }
             }
         });
-        for process in 0..self.cluster.process_count() {
-            let open = self.cluster.connections(process);
-            if open > 0 {
-                found.push((Rule::Connections, format!("process {process} still has {open} connections")));
-            }
+        // What the network has forgotten no server ever hears of.
+        if !self.plan.faults.iter().any(|fault| matches!(fault.fault, Fault::Forget(_))) {
+            found.extend(self.open_connections().await.map(|text| (Rule::Connections, text)));
         }
         found.into_iter().for_each(|(rule, text)| self.recorder.violated(rule, text));
+    }
+
+    /// Connections that servers still have. What was closed while nothing got through is told them when the client's machine
+    /// next tries, after twice as long at most.
+    async fn open_connections(&self) -> Option<String> {
+        let open = |process: usize| {
+            Some((process, self.cluster.connections(process))).filter(|(_, count)| *count > 0)
+        };
+        for _ in 0..60 {
+            if (0..self.cluster.process_count()).find_map(open).is_none() {
+                return None;
+            }
+            self.cluster.sleep(Duration::from_secs(1)).await;
+        }
+        let (process, count) = (0..self.cluster.process_count()).find_map(open)?;
+        Some(format!("process {process} still has {count} connections"))
     }
 
     /// What was acknowledged is there.

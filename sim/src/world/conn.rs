@@ -187,6 +187,10 @@ pub(super) const FIRST_SYN_AGAIN: u64 = SECOND;
 /// Nobody answered: Linux's `tcp_syn_retries` of 6.
 pub(super) const SYN_GIVE_UP: u64 = 127 * SECOND;
 
+/// How often a machine asks again whether the other end is there, and how long it waits in between, as Linux does.
+pub(super) const PROBES: u8 = 9;
+pub(super) const PROBE_AGAIN: u64 = 75 * SECOND;
+
 /// A connection's number in the traces.
 pub(super) const FIRST_CONN: ConnId = ConnId(1);
 

@@ -194,6 +194,7 @@ impl Core {
             Due::Refused { conn } => self.refusal_arrives(conn),
             Due::Reset { conn } => self.reset_arrives(conn),
             Due::GiveUp { conn, way, since } => self.give_up(conn, way, since),
+            Due::Probe { conn, left } => self.probe(conn, left),
             Due::Message { from, to } => Step::Node(to, Call::Message(from)),
             Due::Unreachable { node, gone } => self.refusal_of_message(node, gone),
             Due::Action(id) => Step::Action(id),

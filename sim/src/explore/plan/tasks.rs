@@ -212,16 +212,16 @@ fn op(draw: &mut Draw, class: Class, shape: &Shape, id: u32, longest: u64) -> Op
 fn act(draw: &mut Draw, class: Class, shape: &Shape) -> Act {
     let key = draw.below(LISTS as u64) as i32;
     match draw.below(100) {
-        0..18 => Act::Insert(concern(draw, class)),
+        0..18 => Act::Insert(concern(draw, class, shape)),
         18..24 => Act::InsertMany {
             count: draw.between(2, 6) as u32,
             ordered: draw.chance(50),
-            concern: concern(draw, class),
+            concern: concern(draw, class, shape),
         },
         24..48 => {
             let by =
                 draw.weighted(&[(6, PushBy::Update), (4, PushBy::FindAndModify), (1, PushBy::UpdateMany)]);
-            Act::Push { key, by, concern: concern(draw, class) }
+            Act::Push { key, by, concern: concern(draw, class, shape) }
         }
         48..56 => {
             let by = draw.weighted(&[
@@ -229,13 +229,13 @@ fn act(draw: &mut Draw, class: Class, shape: &Shape) -> Act {
                 (3, DeleteBy::FindAndModify),
                 (1, DeleteBy::DeleteMany),
             ]);
-            Act::Delete { by, concern: concern(draw, class) }
+            Act::Delete { by, concern: concern(draw, class, shape) }
         }
         56..68 => read(draw, shape, key),
         68..82 => Act::Scan {
             by: draw.weighted(&[(7, ReadBy::Find), (3, ReadBy::Aggregate)]),
             mode: mode(draw, shape),
-            batch: draw.one_of(&[2, 5, 11]),
+            batch: batch(draw, shape),
             stop_after: draw.maybe(25, |draw| draw.between(1, 20) as u32),
             pause_us: draw.weighted(&[(6, 0), (2, 2_000), (1, 80_000)]),
         },
@@ -247,6 +247,13 @@ fn act(draw: &mut Draw, class: Class, shape: &Shape) -> Act {
         94..98 => Act::Ping,
         _ => Act::ListCollections,
     }
+}
+
+/// Behind a load balancer the client does not keep a cursor's connection yet: everything comes in one batch there.
+fn batch(draw: &mut Draw, shape: &Shape) -> u32 {
+    let balanced = matches!(shape.kind, Kind::Sharded { balanced: true, .. });
+    let drawn = draw.one_of(&[2, 5, 11]);
+    if balanced { 100 } else { drawn }
 }
 
 fn read(draw: &mut Draw, shape: &Shape, key: i32) -> Act {
@@ -273,8 +280,9 @@ fn mode(draw: &mut Draw, shape: &Shape) -> Mode {
     if mode == Mode::Secondary && shape.secondaries() == 0 { Mode::SecondaryPreferred } else { mode }
 }
 
-fn concern(draw: &mut Draw, class: Class) -> Concern {
-    let nodes = if class == Class::Failover { 0 } else { 2 };
+fn concern(draw: &mut Draw, class: Class, shape: &Shape) -> Concern {
+    // A server alone refuses to wait for others.
+    let nodes = if class == Class::Failover || !shape.has_majorities() { 0 } else { 2 };
     draw.weighted(&[
         (8, Concern::Inherited),
         (6, Concern::Majority),

@@ -57,7 +57,7 @@ impl Record {
             return Ok(());
         }
         let late = now.since(served.max(call.began));
-        let bound = promptly(plan, watched);
+        let bound = promptly(plan, watched, call, served);
         if late > bound {
             return Err((
                 Rule::Prompt,
@@ -70,12 +70,20 @@ impl Record {
 
 /// How long after a new primary can serve it an operation may take: the news, a connection, the command and its replication, all
 /// of that behind the other tasks; and where the old primary hangs, the time it is given to show that it does not.
-fn promptly(plan: &Plan, watched: &Watched) -> Duration {
+fn promptly(plan: &Plan, watched: &Watched, call: &Call, served: Instant) -> Duration {
     let one_way = plan.shape.link.one_way() + Duration::from_micros(150);
     let hops = 16 + 10 * plan.tasks.len() as u32;
     let grace = Duration::from_millis(25) + one_way * 10;
-    let polls = Duration::from_millis(watched.plan.heartbeat_ms + 600);
-    one_way * hops + grace + if watched.plan.streams() { Duration::ZERO } else { polls }
+    // Who polls hears of nothing while nobody waits; an operation under way at the old primary waits for that.
+    let under_way = |attempt: &Attempt| {
+        attempt.at <= served && attempt.end.as_ref().is_none_or(|(ended, _)| *ended > served)
+    };
+    let polls = match (watched.plan.streams(), call.attempts.iter().any(under_way)) {
+        (true, _) => 0,
+        (false, true) => watched.plan.heartbeat_ms + 600,
+        (false, false) => 600,
+    };
+    one_way * hops + grace + Duration::from_millis(polls)
 }
 
 /// No call outlives its deadline.
@@ -149,7 +157,10 @@ fn answered(call: &Call, end: &CallEnd) -> Fits {
                 Some(AttemptEnd::Reply { write_errors: false, concern_error: Some(code) })
                     if !call.asked_again =>
                 {
-                    says_so(error, *code)
+                    // One that may be repeated was, as far as waiting for a server.
+                    let waited =
+                        matches!(*error.kind, ErrorKind::ServerSelection { .. } | ErrorKind::Timeout { .. });
+                    if waited { Ok(()) } else { says_so(error, *code) }
                 }
                 _ => Ok(()),
             }
