@@ -362,7 +362,7 @@ impl Driver {
             return;
         };
         if !Arc::ptr_eq(&server.description, &description) {
-            server.description = description.clone();
+            server.describe(&description);
             self.snapshot.update_at(server.index, description);
         }
     }

@@ -2,13 +2,13 @@
 
 use super::operation::Stage;
 use super::{Begin, ConnectionId, Decision, Driver, Operation, Outcome, Output, Role};
-use crate::error::{Error, ErrorKind, WriteFailure};
+use crate::error::{Error, ErrorKind, WriteFailure, labels};
 use crate::event::Event;
 use crate::pool::{PoolConnId, PoolOutput};
 use crate::raw::RawDoc;
 use crate::reply::{self, ReplySummary};
 use crate::retry::{self, Attempt, Retry, RetryDecision};
-use crate::sdam::{AppError, ServerType, TopologyVersion};
+use crate::sdam::{AppError, ServerType, TopologyType, TopologyVersion};
 use crate::{Instant, ServerAddress};
 use alloc::format;
 
@@ -122,7 +122,8 @@ impl Driver {
         let attempt = self.attempt(operation);
         match retry::decide(attempt, &error) {
             RetryDecision::Retry if !self.closed => {
-                if let Some(server) = self.servers.get(connection.server)
+                if self.is_avoided(&error)
+                    && let Some(server) = self.servers.get(connection.server)
                     && !operation.deprioritized.contains(&server.address)
                 {
                     operation.deprioritized.push(server.address.clone());
@@ -140,6 +141,14 @@ impl Driver {
                 Decision::Fail(error)
             }
         }
+    }
+
+    /// Whether the next attempt keeps off the server that failed this one: in a sharded cluster always; elsewhere only where that
+    /// server is overloaded, as reads that prefer the primary would end up on secondaries for nothing (retryable reads
+    /// specification, "Selecting the server for retry").
+    fn is_avoided(&self, error: &Error) -> bool {
+        self.topology.description().topology_type == TopologyType::Sharded
+            || error.contains_label(labels::SYSTEM_OVERLOADED_ERROR)
     }
 
     fn attempt(&self, operation: &Operation) -> Attempt {
@@ -226,10 +235,10 @@ impl Driver {
             if error.server_address().is_none() {
                 error = error.with_server(server.address.clone());
             }
-            // A server that is Unknown by now has a description without its versions.
-            if server.description.server_type.is_available() {
-                max_wire_version = server.description.max_wire_version;
-                is_mongos = server.description.server_type == ServerType::Mongos;
+            let description = server.as_connected();
+            if description.server_type.is_available() {
+                max_wire_version = description.max_wire_version;
+                is_mongos = description.server_type == ServerType::Mongos;
             }
         }
         if mistaken!(self.options, LabelMissing) {

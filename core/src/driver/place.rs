@@ -316,7 +316,7 @@ impl Driver {
             // `resume` and `check_out` have just seen it.
             return self.give_up(now, operation, ErrorKind::Shutdown.into());
         };
-        let description = server.description.clone();
+        let description = server.as_connected().clone();
         let has_sessions =
             description.logical_session_timeout_minutes.is_some() || self.options.load_balanced;
         if operation.acknowledged && has_sessions && operation.session.is_none() {

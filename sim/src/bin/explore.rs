@@ -6,7 +6,9 @@
 //! | `--first N` | beginning with this one |
 //! | `--threads N` | on so many threads |
 //! | `--seed N` | one seed: its plan, what it broke, and a smaller plan that breaks the same |
-//! | `--trace` | with it, the timeline |
+//! | `--trace` | with it, the timeline of all that happened |
+//! | `--whole` | with it, the plan as it is and nothing smaller |
+//! | `--brief` | one line a failure, no plans and timelines |
 //! | `--json` | ends with one object |
 //! | `--mistake NAME` | with a planted mistake, up to the first seed that finds it (feature `mistakes`) |
 use quorate_sim::explore::{Plan, Report, RunOptions, Search, Violation, run, search, shrink};
@@ -26,6 +28,7 @@ struct Arguments {
     trace: bool,
     json: bool,
     whole: bool,
+    brief: bool,
     mistake: Option<String>,
 }
 
@@ -60,6 +63,7 @@ fn arguments() -> Result<Arguments, String> {
         trace: false,
         json: false,
         whole: false,
+        brief: false,
         mistake: None,
     };
     let mut words = std::env::args().skip(1);
@@ -73,6 +77,7 @@ fn arguments() -> Result<Arguments, String> {
             "--mistake" => found.mistake = Some(value()?),
             "--trace" => found.trace = true,
             "--whole" => found.whole = true,
+            "--brief" => found.brief = true,
             "--json" => found.json = true,
             other => return Err(format!("{other}: no such option")),
         }
@@ -116,7 +121,7 @@ fn many(arguments: &Arguments, options: &RunOptions) -> bool {
             eprintln!("seed {seed} fails {first}");
         }
     });
-    for (seed, violation) in summary.failures.iter().take(SHOWN) {
+    for (seed, violation) in summary.failures.iter().take(if arguments.brief { 0 } else { SHOWN }) {
         show_failure(&Plan::new(*seed), violation, options);
     }
     let wall = began.elapsed().as_secs_f64();

@@ -10,7 +10,7 @@ use crate::cluster::{Cluster, Task};
 use crate::runtime::SimRuntime;
 use crate::world::{Keep, StuckReason};
 use bson::{Document, doc};
-use quorate::Client;
+use quorate::{Client, LONGEST_SILENCE};
 use quorate_core::{ClientOptions, Duration, Instant};
 use std::sync::Arc;
 
@@ -42,7 +42,7 @@ pub struct Report {
 /// After all was made well, tasks have so long on top of what their clients' time-outs come to.
 const RECOVERY: Duration = Duration::from_secs(60);
 /// And so long to find out, by TCP's keep-alive, that a server has forgotten their connections; or, of a router, its shard.
-const SILENCE: Duration = Duration::from_secs(210);
+const SILENCE: Duration = LONGEST_SILENCE;
 /// How closely somebody looks for a new primary.
 const LOOK: Duration = Duration::from_micros(500);
 
@@ -97,6 +97,7 @@ impl Run<'_> {
         let tasks = self.tasks(&clients);
         self.cluster.sleep(Duration::from_millis(self.plan.heal_at)).await;
         make_well(&self.cluster, &self.plan);
+        self.recorder.update(|record, now| record.made_well = Some(now));
         self.wait_for(tasks, began).await;
         for (number, client) in clients.iter().enumerate() {
             self.check_recovery(number, client).await;

@@ -1,12 +1,12 @@
 //! What can be done to machines, processes and the network, as far as the core is concerned.
 
 use super::clock::nanos;
-use super::conn::{ClientEnd, PROBE_AGAIN, PROBES, ServerEnd, Way};
+use super::conn::{ClientEnd, PROBES, ServerEnd, Way};
 use super::core::{Core, ProcessState, Step};
 use super::queue::Due;
 use super::trace::{Change, HostId};
 use crate::node::{ConnId, NodeId};
-use quorate::KEEP_ALIVE;
+use quorate::{KEEP_ALIVE, KEEP_ALIVE_AGAIN};
 use quorate_core::Instant;
 use std::io;
 
@@ -21,6 +21,8 @@ impl Core {
         let host = self.host_of(node);
         if std::mem::take(&mut self.hosts[host.0 as usize].off) {
             self.release_held();
+            // Nobody has told its peers that it was gone. Now its machine does, as soon as one of them asks or tries again.
+            self.tell_peers(node);
         }
         Some(Instant::from_nanos(self.now))
     }
@@ -136,7 +138,7 @@ impl Core {
                 self.break_client(id, io::ErrorKind::ConnectionReset);
             }
         } else if left > 0 {
-            self.queue.push(self.now + PROBE_AGAIN, Due::Probe { conn: id, left: left - 1 });
+            self.queue.push(self.now + nanos(KEEP_ALIVE_AGAIN), Due::Probe { conn: id, left: left - 1 });
         } else {
             self.break_client(id, io::ErrorKind::TimedOut);
         }

@@ -6,7 +6,7 @@ use super::topology::suitable;
 use crate::explore::rule::Rule;
 use bson::spec::BinarySubtype;
 use bson::{Bson, Document};
-use quorate::ServerAddress;
+use quorate::{ServerAddress, TopologyType};
 use quorate::error::{ErrorKind, is_node_recovering, is_not_writable_primary, labels};
 use quorate::event::command::{CommandEvent, CommandFailedEvent, CommandStartedEvent, CommandSucceededEvent};
 use quorate_core::Instant;
@@ -211,16 +211,19 @@ impl Record {
                 None => Ok(()),
             };
         }
+        // Retryable reads specification, "Selecting the server for retry": in a sharded cluster another server is tried, elsewhere
+        // only where the first one was overloaded, which servers of 6.0 never say.
         let failed: Vec<_> = same.iter().map(|before| &before.server).collect();
         let mut topologies =
-            watched.topologies.since(since).map(|topology| suitable(topology, call.place)).peekable();
+            watched.topologies.since(since).map(|topology| (topology, suitable(topology, call.place))).peekable();
         if topologies.peek().is_none() {
             return Ok(());
         }
         let mut placed = false;
-        for servers in topologies {
-            let again =
-                failed.contains(&&attempt.server) && servers.iter().any(|server| !failed.contains(server));
+        for (topology, servers) in topologies {
+            let again = topology.topology_type == TopologyType::Sharded
+                && failed.contains(&&attempt.server)
+                && servers.iter().any(|server| !failed.contains(server));
             placed |= servers.contains(&&attempt.server) && !again;
         }
         if placed {

@@ -56,7 +56,10 @@ impl Record {
         if !matches!(call.place, Place::Writable | Place::By(Mode::Primary)) {
             return Ok(());
         }
-        let late = now.since(served.max(call.began));
+        // What is lost comes back then, and others may replicate from it or look for somebody else, for which servers of 6.0 take up
+        // to a second: what begins now is not the failover any more.
+        let until = self.made_well.map_or(now, |well| well.min(now));
+        let late = until.since(served.max(call.began));
         let bound = promptly(plan, watched, call, served);
         if late > bound {
             return Err((

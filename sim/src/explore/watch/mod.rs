@@ -46,6 +46,8 @@ pub(super) struct Record {
     pub(super) history: History,
     /// Since when there is a new primary that serves, after the one loss that the plan has.
     pub(super) served_since: Option<Instant>,
+    /// Since when all is made well again.
+    pub(super) made_well: Option<Instant>,
     pub(super) violations: Vec<Violation>,
     /// Remarks for the trace.
     remarks: Vec<String>,

@@ -279,6 +279,6 @@ fn keep_alive_finds_what_nobody_told() {
         let began = world.now();
         world.forget_connections(app, world.host_of(node));
         assert_eq!(stream.read(&mut [0; 4]).await.unwrap_err().kind(), ErrorKind::TimedOut);
-        assert_eq!(world.now() - began, quorate::KEEP_ALIVE + Duration::from_secs(9 * 75));
+        assert_eq!(world.now() - began, quorate::LONGEST_SILENCE);
     });
 }
