@@ -128,13 +128,17 @@ impl Driver {
                 {
                     operation.deprioritized.push(server.address.clone());
                 }
-                operation.first_error.get_or_insert(error.clone());
+                // What is shown if nothing comes of the next attempt: the latest error after which a write may have taken place, else
+                // the first (retryable writes specification, "Executing Retryable Write Commands").
+                if operation.earlier_error.is_none() || !error.contains_label(labels::NO_WRITES_PERFORMED) {
+                    operation.earlier_error = Some(error.clone());
+                }
                 Decision::Again(error)
             }
-            RetryDecision::FailWithFirst => {
-                let first = operation.first_error.take().unwrap_or(error);
+            RetryDecision::FailWithEarlier => {
+                let earlier = operation.earlier_error.take().unwrap_or(error);
                 self.failed_for_good(now, operation);
-                Decision::Fail(first)
+                Decision::Fail(earlier)
             }
             RetryDecision::Retry | RetryDecision::Fail => {
                 self.failed_for_good(now, operation);
@@ -172,9 +176,9 @@ impl Driver {
     /// An attempt that never got a connection.
     pub(super) fn give_up(&mut self, now: Instant, operation: &mut Operation, error: Error) -> Begin {
         let attempt = self.attempt(operation);
-        let error = match operation.first_error.take() {
-            // "If no server could be selected for the retry, raise the original error."
-            Some(first) if retry::decide(attempt, &error) == RetryDecision::FailWithFirst => first,
+        let error = match operation.earlier_error.take() {
+            // "If the driver cannot select a server for a retry attempt ... raise the retryable error from the previous attempt."
+            Some(earlier) if retry::decide(attempt, &error) == RetryDecision::FailWithEarlier => earlier,
             _ => error,
         };
         self.failed_for_good(now, operation);

@@ -330,10 +330,10 @@ impl Driver {
         }
         // "If the server selected for a retry does not support retryable writes, raise the original error."
         let mixed = operation.txn_number.is_some() && !numbered;
-        if let Some(first) = operation.first_error.take_if(|_| mixed) {
+        if let Some(earlier) = operation.earlier_error.take_if(|_| mixed) {
             operation.stage = Stage::Idle;
             self.release(now, connection, true);
-            return self.give_up(now, operation, first);
+            return self.give_up(now, operation, earlier);
         }
         let single = self.topology.description().topology_type == TopologyType::Single;
         Begin::Go(Checkout {

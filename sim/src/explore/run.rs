@@ -55,7 +55,7 @@ pub fn run(plan: &Plan, options: &RunOptions) -> Report {
     let recorder = Recorder::new(cluster.runtime(0), options.trace.then(|| cluster.clone()));
     let run =
         Run { plan: Arc::new(plan.clone()), cluster: cluster.clone(), recorder: recorder.clone(), options };
-    let mut watch = Watch { recorder: recorder.clone(), class: plan.class, next: Instant::ZERO, old: None };
+    let mut watch = Watch { recorder: recorder.clone(), class: plan.class, next: Instant::ZERO, old: None, new: None };
     let result = cluster.run_watched(run.all(), |cluster| watch.look(cluster));
     if let Err(stuck) = result
         && !matches!(stuck.reason, StuckReason::Violated(_))
@@ -202,7 +202,7 @@ impl Run<'_> {
         if self.plan.clients[number].direct.is_some() {
             return;
         }
-        let until = self.cluster.now() + RECOVERY;
+        let until = self.cluster.now() + RECOVERY + SILENCE;
         let docs = client.database(DATABASE).collection::<Document>("after");
         loop {
             start_all(&self.cluster);
@@ -292,6 +292,8 @@ struct Watch {
     next: Instant,
     /// The primary that is to be lost.
     old: Option<usize>,
+    /// The one that came after it.
+    new: Option<usize>,
 }
 
 impl Watch {
@@ -304,7 +306,11 @@ impl Watch {
             self.next = now + LOOK;
             let leader = settle::leader(cluster);
             let old = *self.old.get_or_insert(leader.unwrap_or(usize::MAX));
+            let primaries = cluster.primaries();
+            let lost = self.new.is_some_and(|new| !primaries.contains(&new));
+            self.new = self.new.or_else(|| primaries.into_iter().find(|primary| *primary != old));
             let mut record = self.recorder.lock();
+            record.lost_again |= lost;
             if record.served_since.is_none() && leader.is_some_and(|leader| leader != old) {
                 record.served_since = Some(now);
             }

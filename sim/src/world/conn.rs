@@ -175,7 +175,7 @@ pub(super) fn next_attempt(since: u64, first: u64, now: u64) -> u64 {
     at
 }
 
-const SECOND: u64 = 1_000_000_000;
+pub(super) const SECOND: u64 = 1_000_000_000;
 /// Between two attempts to send a segment again: at most that, as Linux does.
 const LONGEST_WAIT: u64 = 120 * SECOND;
 /// The first attempt to send a segment again.

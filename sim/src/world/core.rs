@@ -1,7 +1,7 @@
 //! What tasks and nodes share: the clock, the queue, the network. No node, no task and no waker of theirs runs in here.
 
 use super::clock::START;
-use super::conn::{Conn, FIRST_CONN, FIRST_RETRANSMIT};
+use super::conn::{Conn, FIRST_CONN, FIRST_RETRANSMIT, SECOND};
 use super::hash::child_seed;
 use super::label;
 use super::link::{Link, LinkState};
@@ -285,6 +285,8 @@ impl Core {
 
     fn refusal_of_message(&mut self, node: NodeId, gone: NodeId) -> Step {
         if self.is_cut(self.host_of(gone), self.host_of(node)) {
+            // Told when one of the two tries again.
+            self.queue.push(self.now + SECOND, Due::Unreachable { node, gone });
             return Step::Done;
         }
         Step::Node(node, Call::Unreachable(gone))

@@ -37,6 +37,8 @@ pub(crate) struct Call {
     pub(crate) place: Place,
     pub(crate) began: Instant,
     pub(crate) attempts: Vec<Attempt>,
+    /// It found a server at once, at its beginning or for another attempt, and asked for a connection to it.
+    pub(crate) asked: bool,
     /// It has asked for a connection since its last attempt ended.
     pub(crate) asked_again: bool,
     pub(crate) ended: Option<(Instant, CallEnd)>,
@@ -48,7 +50,6 @@ pub(crate) struct Attempt {
     pub(crate) request: i32,
     pub(crate) command: String,
     pub(crate) server: ServerAddress,
-    pub(crate) at: Instant,
     pub(crate) lsid: Option<Vec<u8>>,
     pub(crate) txn: Option<i64>,
     pub(crate) end: Option<(Instant, AttemptEnd)>,

@@ -95,7 +95,6 @@ impl Record {
             request: event.request_id,
             command: name.clone(),
             server: address.clone(),
-            at: now,
             lsid: lsid.clone(),
             txn,
             end: None,

@@ -41,7 +41,7 @@ impl Record {
             in_time(watched, call),
             tried_again(watched, call, now),
             answered(call, &end),
-            unprovoked(plan, op, watched, call, &end),
+            if self.lost_again { Ok(()) } else { unprovoked(plan, op, watched, call, &end) },
             self.prompt(plan, watched, call, now),
         ];
         let text = call.describe();
@@ -53,14 +53,14 @@ impl Record {
     /// After a failover an operation is done within milliseconds of the moment it could be.
     fn prompt(&self, plan: &Plan, watched: &Watched, call: &Call, now: Instant) -> Fits {
         let (Class::Failover, Some(served)) = (plan.class, self.served_since) else { return Ok(()) };
-        if !matches!(call.place, Place::Writable | Place::By(Mode::Primary)) {
+        if self.lost_again || !matches!(call.place, Place::Writable | Place::By(Mode::Primary)) {
             return Ok(());
         }
         // What is lost comes back then, and others may replicate from it or look for somebody else, for which servers of 6.0 take up
         // to a second: what begins now is not the failover any more.
         let until = self.made_well.map_or(now, |well| well.min(now));
         let late = until.since(served.max(call.began));
-        let bound = promptly(plan, watched, call, served);
+        let bound = promptly(plan, watched, call);
         if late > bound {
             return Err((
                 Rule::Prompt,
@@ -73,15 +73,13 @@ impl Record {
 
 /// How long after a new primary can serve it an operation may take: the news, a connection, the command and its replication, all
 /// of that behind the other tasks; and where the old primary hangs, the time it is given to show that it does not.
-fn promptly(plan: &Plan, watched: &Watched, call: &Call, served: Instant) -> Duration {
+fn promptly(plan: &Plan, watched: &Watched, call: &Call) -> Duration {
     let one_way = plan.shape.link.one_way() + Duration::from_micros(150);
     let hops = 16 + 10 * plan.tasks.len() as u32;
     let grace = Duration::from_millis(25) + one_way * 10;
-    // Who polls hears of nothing while nobody waits; an operation under way at the old primary waits for that.
-    let under_way = |attempt: &Attempt| {
-        attempt.at <= served && attempt.end.as_ref().is_none_or(|(ended, _)| *ended > served)
-    };
-    let polls = match (watched.plan.streams(), call.attempts.iter().any(under_way)) {
+    // Who polls hears of nothing while nobody waits for a server; what the old primary was chosen for, and a connection to it, waits
+    // for that.
+    let polls = match (watched.plan.streams(), call.asked) {
         (true, _) => 0,
         (false, true) => watched.plan.heartbeat_ms + 600,
         (false, false) => 600,

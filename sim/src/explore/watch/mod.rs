@@ -46,6 +46,8 @@ pub(super) struct Record {
     pub(super) history: History,
     /// Since when there is a new primary that serves, after the one loss that the plan has.
     pub(super) served_since: Option<Instant>,
+    /// The new primary has gone, too: two members stood for election at the same time. A write is tried twice, and had both.
+    pub(super) lost_again: bool,
     /// Since when all is made well again.
     pub(super) made_well: Option<Instant>,
     pub(super) violations: Vec<Violation>,
@@ -73,13 +75,6 @@ impl Recorder {
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Record> {
         self.0.record.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Writes a line into the trace, if it is kept.
-    pub(super) fn remark(&self, text: impl FnOnce() -> String) {
-        if let Some(cluster) = &self.0.trace {
-            cluster.remark(&text());
-        }
     }
 
     /// Notes that something must not be.
@@ -143,6 +138,7 @@ impl Record {
             && let Some(call) = self.current.and_then(|call| self.calls.get_mut(call))
         {
             call.asked_again = true;
+            call.asked = true;
         }
         if let Err(text) = self.clients[client].pools.note(now, event) {
             self.violated(now, Rule::Connections, format!("client {client}: {text}"));

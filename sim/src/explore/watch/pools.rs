@@ -168,11 +168,6 @@ impl Pools {
             || self.closed.iter().any(|(of, pool)| of == address && uses(pool))
     }
 
-    /// Connections there are to a server.
-    pub(crate) fn connections(&self, address: &ServerAddress) -> usize {
-        self.pools.get(address).map_or(0, |pool| pool.conns.len())
-    }
-
     /// What is left when the client has been shut down: nothing.
     pub(crate) fn leftovers(&self) -> Vec<String> {
         let all = self.pools.iter().chain(self.closed.iter().map(|(address, pool)| (address, pool)));

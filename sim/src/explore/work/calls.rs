@@ -38,6 +38,7 @@ impl Worker {
                 place,
                 began: now,
                 attempts: Vec::new(),
+                asked: false,
                 asked_again: false,
                 ended: None,
             })
