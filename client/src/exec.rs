@@ -207,6 +207,7 @@ impl<R: Runtime> Run<'_, R> {
             return Next::Fail(Error::invalid_argument("the operation has no connection"));
         };
         let acknowledged = self.placement.is_acknowledged();
+        socket.connection.number_next(self.host.next_request_id());
         let sent = socket.connection.begin_request(started, acknowledged, self.placement.deadline());
         let flags = if acknowledged { Flags::NONE } else { Flags::MORE_TO_COME };
         let message = sent.and_then(|id| {

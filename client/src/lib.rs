@@ -55,7 +55,7 @@ pub use options::IndexModel;
 pub use quorate_core::handshake::HostInfo;
 pub use quorate_core::sdam::{ServerType, TopologyDescription, TopologyType};
 pub use quorate_core::{DEFAULT_PORT, Instant, ServerAddress};
-pub use runtime::{KEEP_ALIVE, Runtime};
+pub use runtime::{KEEP_ALIVE, KEEP_ALIVE_AGAIN, LONGEST_SILENCE, Runtime};
 #[cfg(not(all(target_arch = "wasm32", target_os = "unknown")))]
 pub use runtime::{monotonic_now, system_seed};
 pub use server_info::ServerInfo;

@@ -63,6 +63,14 @@ pub trait Runtime: Clone + Send + Sync + 'static {
 /// set TCP keep-alive: 120 seconds).
 pub const KEEP_ALIVE: Duration = Duration::from_secs(120);
 
+/// How often it probes again while nothing comes back. The usual 75 seconds would leave an operation without a time-out of its
+/// own hanging for thirteen minutes when something on the way has forgotten its connection.
+pub const KEEP_ALIVE_AGAIN: Duration = Duration::from_secs(10);
+
+/// How long a connection lasts whose other end gives no sign, neither for probes nor for what was sent: nine probes, as is usual.
+/// (`TCP_USER_TIMEOUT` where there is such a thing: nobody probes while data has not been acknowledged.)
+pub const LONGEST_SILENCE: Duration = Duration::from_secs(120 + 9 * 10);
+
 /// The time since this process first asked, from the system's monotonic clock: what most runtimes give as
 /// [`Runtime::now`].
 ///

@@ -70,6 +70,9 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+#[macro_use]
+mod mistaken;
+
 mod address;
 pub mod auth;
 pub mod backoff;
@@ -82,6 +85,8 @@ pub mod error;
 pub mod event;
 pub mod handshake;
 mod hello_reply;
+#[cfg(feature = "mistakes")]
+pub mod mistakes;
 pub mod monitor;
 pub mod options;
 pub mod pool;

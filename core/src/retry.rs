@@ -24,8 +24,8 @@ pub enum RetryDecision {
     Retry,
     /// Give up; the latest error says why.
     Fail,
-    /// Give up; the first attempt's error says more than the latest.
-    FailWithFirst,
+    /// Give up; an earlier attempt's error says more than the latest.
+    FailWithEarlier,
 }
 
 /// What is known about the attempt that failed.
@@ -65,7 +65,7 @@ pub fn decide(attempt: Attempt, error: &Error) -> RetryDecision {
     // server could be selected or no connection be had for it.
     let tells_nothing = error.contains_label(labels::NO_WRITES_PERFORMED)
         || matches!(*error.kind, ErrorKind::ServerSelection { .. } | ErrorKind::WaitQueueTimeout { .. });
-    if attempt.number > 1 && tells_nothing { RetryDecision::FailWithFirst } else { RetryDecision::Fail }
+    if attempt.number > 1 && tells_nothing { RetryDecision::FailWithEarlier } else { RetryDecision::Fail }
 }
 
 fn is_retryable_for_reads(error: &Error) -> bool {
@@ -142,9 +142,9 @@ mod tests {
     #[test]
     fn the_first_error_is_raised_when_the_second_tells_nothing() {
         let second = command(91).with_label(labels::NO_WRITES_PERFORMED);
-        assert_eq!(decide(Attempt { number: 2, ..WRITE }, &second), RetryDecision::FailWithFirst);
+        assert_eq!(decide(Attempt { number: 2, ..WRITE }, &second), RetryDecision::FailWithEarlier);
         let none = Error::new(ErrorKind::ServerSelection { message: "none".into() });
-        assert_eq!(decide(Attempt { number: 2, ..WRITE }, &none), RetryDecision::FailWithFirst);
+        assert_eq!(decide(Attempt { number: 2, ..WRITE }, &none), RetryDecision::FailWithEarlier);
         assert_eq!(decide(WRITE, &none), RetryDecision::Fail);
     }
 

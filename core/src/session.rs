@@ -42,6 +42,12 @@ impl ServerSession {
         self.last_use = now;
     }
 
+    /// Another of the same id, as there must never be.
+    #[cfg(feature = "mistakes")]
+    pub(crate) const fn twin(&self) -> Self {
+        ServerSession { id: self.id, txn_number: self.txn_number, last_use: self.last_use, dirty: self.dirty }
+    }
+
     /// Appends `lsid: {id: <uuid>}`.
     pub fn write_lsid<'w>(id: [u8; 16], writer: DocWriter<'w>) -> DocWriter<'w> {
         writer.doc("lsid", |doc| doc.binary("id", 4, &id))

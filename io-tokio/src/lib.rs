@@ -53,8 +53,7 @@ impl Runtime for Tokio {
                 let port = address.port().unwrap_or(quorate::DEFAULT_PORT);
                 let stream = TcpStream::connect((address.host(), port)).await?;
                 stream.set_nodelay(true)?;
-                let keepalive = socket2::TcpKeepalive::new().with_time(quorate::KEEP_ALIVE);
-                socket2::SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
+                keep_alive(&stream)?;
                 Ok(Either::Left(stream.compat()))
             }
             ServerAddress::Unix { path } => Ok(Either::Right(UnixStream::connect(path).await?.compat())),
@@ -73,6 +72,18 @@ impl Runtime for Tokio {
     fn name(&self) -> &'static str {
         "tokio"
     }
+}
+
+/// Has the system find out when the other end is gone without a word.
+fn keep_alive(stream: &TcpStream) -> io::Result<()> {
+    let socket = socket2::SockRef::from(stream);
+    let keepalive = socket2::TcpKeepalive::new().with_time(quorate::KEEP_ALIVE);
+    #[cfg(any(target_vendor = "apple", target_os = "android", target_os = "linux", windows))]
+    let keepalive = keepalive.with_interval(quorate::KEEP_ALIVE_AGAIN);
+    socket.set_tcp_keepalive(&keepalive)?;
+    #[cfg(any(target_os = "android", target_os = "linux"))]
+    socket.set_tcp_user_timeout(Some(quorate::LONGEST_SILENCE))?;
+    Ok(())
 }
 
 /// The samples of the repository's README.

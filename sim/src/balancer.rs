@@ -106,6 +106,8 @@ impl Node for Balancer {
             self.routes.iter().filter(|(_, to)| **to == node).map(|(conn, _)| *conn).collect();
         for conn in lost {
             self.routes.remove(&conn);
+            // What is still on its way to a process that has just been started would open it there.
+            self.relay(node, Relay::Close(conn));
             self.out.push_back(NodeOutput::Close(conn));
         }
     }

@@ -10,10 +10,12 @@
 //! | `store` | the data of one server: documents and their versions, queries, updates |
 //! | `serve` | nodes on real loopback sockets in real time |
 //! | `cluster` | what people embed: deployments, faults, and the truth to compare with |
+//! | `explore` | the search for bugs: plans from seeds, run and checked |
 #![forbid(unsafe_code)]
 
 pub mod balancer;
 pub mod cluster;
+pub mod explore;
 pub mod mongod;
 pub mod mongos;
 pub mod node;

@@ -44,6 +44,13 @@ pub trait Node: Send {
     /// Another node's message arrived. Messages between two nodes arrive in order, or not at all.
     fn handle_message(&mut self, now: Instant, from: NodeId, message: Self::Message);
 
+    /// Whether a message is part of a stream between two processes, which is sent again until it arrives or one of them is gone, as
+    /// TCP does. Others are lost with the connection that a cut breaks; who sent them asks again by itself.
+    fn is_stream(message: &Self::Message) -> bool {
+        let _ = message;
+        false
+    }
+
     /// A message to that node was refused, or the connections to it broke: nobody runs there, or did not a moment ago. A node that
     /// cannot be reached at all gives no such sign. Harmless when untrue.
     fn handle_unreachable(&mut self, now: Instant, node: NodeId) {

@@ -102,6 +102,10 @@ impl Node for Server {
         each!(self, node => node.handle_message(now, from, message));
     }
 
+    fn is_stream(message: &Message) -> bool {
+        matches!(message, Message::Relay(_))
+    }
+
     fn handle_unreachable(&mut self, now: Instant, other: NodeId) {
         each!(self, node => node.handle_unreachable(now, other));
     }

@@ -12,6 +12,8 @@ use crate::{BoxFuture, Client, Runtime};
 use bson::RawDocument;
 use futures::Stream;
 use quorate_core::{Result, ServerAddress};
+#[cfg(feature = "mistakes")]
+use quorate_core::{ReadPreference, ReadPreferenceMode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use state::{CursorState, as_raw_document};
@@ -164,7 +166,12 @@ impl<R: Runtime> RawCursor<R> {
                 return Poll::Ready(Ok(false));
             }
             // Each round here waits for a server's answer, so a tailable cursor at its end makes no hot loop.
-            let (operation, mut request) = self.state.next_batch()?;
+            #[cfg_attr(not(feature = "mistakes"), expect(unused_mut, reason = "only a planted mistake changes it"))]
+            let (mut operation, mut request) = self.state.next_batch()?;
+            #[cfg(feature = "mistakes")]
+            if self.client.options().mistake == Some(quorate_core::mistakes::Mistake::GetMoreElsewhere) {
+                operation.criteria = ReadPreference::new(ReadPreferenceMode::Nearest).into();
+            }
             let client = self.client.clone();
             self.pending = Some(Box::pin(async move { client.execute(operation, &mut request).await }));
         }
@@ -175,6 +182,10 @@ impl<R: Runtime> Drop for RawCursor<R> {
     fn drop(&mut self) {
         // First the batch that is on its way: its connection is given up, and the server learns of it by that.
         self.pending = None;
+        #[cfg(feature = "mistakes")]
+        if self.client.options().mistake == Some(quorate_core::mistakes::Mistake::CursorNotClosed) {
+            return self.release_session();
+        }
         if let Some((operation, request)) = self.state.kill() {
             self.client.spawn_execute(operation, request);
         }

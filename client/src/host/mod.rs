@@ -26,6 +26,7 @@ use quorate_core::driver::{ConnectionId, Driver, Output, Role, Ticket};
 use quorate_core::event::Event;
 use quorate_core::sdam::TopologyDescription;
 use quorate_core::{Duration, Instant, ServerAddress};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
@@ -36,6 +37,9 @@ pub(crate) struct Host<R: Runtime> {
     pub(crate) events: EventSink,
     state: Mutex<State<R>>,
     timer: background::Timer,
+    /// The last request's id. One count for all connections: command events are told apart by it (command logging and
+    /// monitoring specification, "requestId").
+    last_request: AtomicU32,
 }
 
 /// What connections need to know.
@@ -73,8 +77,14 @@ impl<R: Runtime> Host<R> {
     pub(crate) fn start(runtime: R, settings: Settings, events: EventSink, driver: Driver) -> Arc<Self> {
         let state =
             State { driver, parked: IdMap::default(), controls: IdMap::default(), wakers: IdMap::default() };
-        let host =
-            Arc::new(Host { runtime, settings, events, state: Mutex::new(state), timer: Default::default() });
+        let host = Arc::new(Host {
+            runtime,
+            settings,
+            events,
+            state: Mutex::new(state),
+            timer: Default::default(),
+            last_request: AtomicU32::new(1),
+        });
         host.runtime.spawn(background::keep_time(host.clone()));
         host.act(host.lock());
         host
@@ -82,6 +92,12 @@ impl<R: Runtime> Host<R> {
 
     pub(crate) fn now(&self) -> Instant {
         self.runtime.now()
+    }
+
+    /// The id of the next request: positive, and not used again for two thousand million requests.
+    pub(crate) fn next_request_id(&self) -> i32 {
+        let count = self.last_request.fetch_add(1, Ordering::Relaxed) & 0x7fff_ffff;
+        i32::try_from(count).unwrap_or_default().max(1)
     }
 
     /// The state. A panic elsewhere cannot have left it half changed: the core does not panic, and nothing else runs

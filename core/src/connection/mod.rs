@@ -203,6 +203,12 @@ impl Connection {
         }
     }
 
+    /// Gives the next request this id: hosts whose requests are watched number them across all connections, so that the
+    /// events of two commands are never mistaken for one another's.
+    pub const fn number_next(&mut self, request_id: i32) {
+        self.last_request_id = request_id.wrapping_sub(1);
+    }
+
     /// Registers a request that the host is about to write, and gives the id for its header. Without `acknowledged` no
     /// reply is due. `deadline` is the operation's own; `socketTimeoutMS` counts beside it.
     ///

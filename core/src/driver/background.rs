@@ -275,7 +275,7 @@ impl Driver {
     /// round trips, what waits for it waits in vain.
     fn doubt(&mut self, now: Instant, address: &ServerAddress) {
         let Some(id) = self.servers.id_of(address) else { return };
-        let interrupt = self.options.interrupt_stale_primary;
+        let interrupt = self.options.interrupt_stale_primary && !mistaken!(self.options, HungPrimaryKept);
         let Some(server) = self.servers.get_mut(id) else { return };
         server.request_check(now);
         let Some(watch) = server.watch.as_mut().filter(|_| interrupt) else { return };
@@ -334,7 +334,8 @@ impl Driver {
                 self.keep_looking(now, id);
             }
             MonitorOutput::Heartbeat(heartbeat) => {
-                if self.options.events.sdam {
+                let lost = mistaken!(self.options, HeartbeatWithoutEnd) && matches!(heartbeat, Heartbeat::Failed { .. });
+                if self.options.events.sdam && !lost {
                     let connection_number = watch.monitor_connections;
                     let event = heartbeat_event(server, heartbeat, connection_number);
                     self.outputs.push_back(Output::Event(Event::Sdam(event)));
@@ -361,7 +362,7 @@ impl Driver {
             return;
         };
         if !Arc::ptr_eq(&server.description, &description) {
-            server.description = description.clone();
+            server.describe(&description);
             self.snapshot.update_at(server.index, description);
         }
     }

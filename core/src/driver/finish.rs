@@ -3,13 +3,13 @@
 use super::operation::Stage;
 use super::waiters::Doubt;
 use super::{Begin, ConnectionId, Decision, Driver, Operation, Outcome, Output, Role};
-use crate::error::{Error, ErrorKind, WriteFailure};
+use crate::error::{Error, ErrorKind, WriteFailure, labels};
 use crate::event::Event;
 use crate::pool::{PoolConnId, PoolOutput};
 use crate::raw::RawDoc;
 use crate::reply::{self, ReplySummary};
 use crate::retry::{self, Attempt, Retry, RetryDecision};
-use crate::sdam::{AppError, ServerType, TopologyVersion, state_change};
+use crate::sdam::{AppError, ServerType, TopologyType, TopologyVersion, state_change};
 use crate::{Instant, ServerAddress};
 use alloc::format;
 
@@ -46,7 +46,7 @@ impl Driver {
                 if let Some(session) = &mut operation.session {
                     session.mark_dirty();
                 }
-                self.release(now, connection, false);
+                self.release(now, connection, mistaken!(self.options, ReplyOwed));
             }
         }
         self.failed_for_good(now, operation);
@@ -84,6 +84,10 @@ impl Driver {
         error = self.label(operation, connection, error);
         self.tell_topology(now, connection, &error, summary.topology_version());
         self.release(now, connection, true);
+        if mistaken!(self.options, WtimeoutIsFailure) && summary.write_concern_error.is_some() {
+            let failure = reply::command_error(summary, body);
+            return self.decide(now, operation, connection, failure);
+        }
         // A write concern error inside `ok: 1` ends the operation with its reply: the write took place.
         let reply_stands = summary.ok;
         match self.decide(now, operation, connection, error) {
@@ -119,19 +123,24 @@ impl Driver {
         let attempt = self.attempt(operation);
         match retry::decide(attempt, &error) {
             RetryDecision::Retry if !self.closed => {
-                if let Some(server) = self.servers.get(connection.server)
+                if self.is_avoided(&error)
+                    && let Some(server) = self.servers.get(connection.server)
                     && !operation.deprioritized.contains(&server.address)
                 {
                     operation.deprioritized.push(server.address.clone());
                 }
                 operation.doubt = self.doubted(connection, &error);
-                operation.first_error.get_or_insert(error.clone());
+                // What is shown if nothing comes of the next attempt: the latest error after which a write may have taken place, else
+                // the first (retryable writes specification, "Executing Retryable Write Commands").
+                if operation.earlier_error.is_none() || !error.contains_label(labels::NO_WRITES_PERFORMED) {
+                    operation.earlier_error = Some(error.clone());
+                }
                 Decision::Again(error)
             }
-            RetryDecision::FailWithFirst => {
-                let first = operation.first_error.take().unwrap_or(error);
+            RetryDecision::FailWithEarlier => {
+                let earlier = operation.earlier_error.take().unwrap_or(error);
                 self.failed_for_good(now, operation);
-                Decision::Fail(first)
+                Decision::Fail(earlier)
             }
             RetryDecision::Retry | RetryDecision::Fail => {
                 self.failed_for_good(now, operation);
@@ -148,8 +157,17 @@ impl Driver {
             .then_some(Doubt { server: connection.server, version: description.topology_version })
     }
 
+    /// Whether the next attempt keeps off the server that failed this one: in a sharded cluster always; elsewhere only where that
+    /// server is overloaded, as reads that prefer the primary would end up on secondaries for nothing (retryable reads
+    /// specification, "Selecting the server for retry").
+    fn is_avoided(&self, error: &Error) -> bool {
+        self.topology.description().topology_type == TopologyType::Sharded
+            || error.contains_label(labels::SYSTEM_OVERLOADED_ERROR)
+    }
+
     fn attempt(&self, operation: &Operation) -> Attempt {
         let retry = match operation.retry {
+            Retry::Never if mistaken!(self.options, EverythingRetried) => Retry::Read,
             Retry::Read if !self.options.retry_reads => Retry::Never,
             Retry::Write if !self.options.retry_writes => Retry::Never,
             retry => retry,
@@ -168,9 +186,9 @@ impl Driver {
     /// An attempt that never got a connection.
     pub(super) fn give_up(&mut self, now: Instant, operation: &mut Operation, error: Error) -> Begin {
         let attempt = self.attempt(operation);
-        let error = match operation.first_error.take() {
-            // "If no server could be selected for the retry, raise the original error."
-            Some(first) if retry::decide(attempt, &error) == RetryDecision::FailWithFirst => first,
+        let error = match operation.earlier_error.take() {
+            // "If the driver cannot select a server for a retry attempt ... raise the retryable error from the previous attempt."
+            Some(earlier) if retry::decide(attempt, &error) == RetryDecision::FailWithEarlier => earlier,
             _ => error,
         };
         self.failed_for_good(now, operation);
@@ -189,6 +207,10 @@ impl Driver {
         if !operation.keep_session
             && let Some(session) = operation.session.take()
         {
+            #[cfg(feature = "mistakes")]
+            if mistaken!(self.options, SessionReturnedTwice) {
+                self.sessions.give_back(session.twin(), now, self.session_timeout);
+            }
             self.sessions.give_back(session, now, self.session_timeout);
         }
     }
@@ -227,11 +249,14 @@ impl Driver {
             if error.server_address().is_none() {
                 error = error.with_server(server.address.clone());
             }
-            // A server that is Unknown by now has a description without its versions.
-            if server.description.server_type.is_available() {
-                max_wire_version = server.description.max_wire_version;
-                is_mongos = server.description.server_type == ServerType::Mongos;
+            let description = server.as_connected();
+            if description.server_type.is_available() {
+                max_wire_version = description.max_wire_version;
+                is_mongos = description.server_type == ServerType::Mongos;
             }
+        }
+        if mistaken!(self.options, LabelMissing) {
+            return error;
         }
         retry::add_labels(&mut error, operation.txn_number.is_some(), max_wire_version, is_mongos);
         error

@@ -32,7 +32,8 @@ pub struct Operation {
     pub(super) session: Option<ServerSession>,
     pub(super) txn_number: Option<i64>,
     pub(super) attempts: u32,
-    pub(super) first_error: Option<Error>,
+    /// What to show if nothing comes of the next attempt.
+    pub(super) earlier_error: Option<Error>,
     /// Servers that failed it, to be avoided by the next attempt where there is another (server selection specification,
     /// "deprioritized servers").
     pub(super) deprioritized: Vec<ServerAddress>,
@@ -64,7 +65,7 @@ impl Operation {
             session: None,
             txn_number: None,
             attempts: 0,
-            first_error: None,
+            earlier_error: None,
             deprioritized: Vec::new(),
             doubt: None,
             stage: Stage::Idle,

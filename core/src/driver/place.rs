@@ -8,7 +8,7 @@ use crate::pool::{OpToken, PoolConnId, PoolState};
 use crate::retry::Retry;
 use crate::sdam::{TopologyType, state_change};
 use crate::selection::{self, SelectionCriteria};
-use crate::{Instant, ServerAddress};
+use crate::{Duration, Instant, ServerAddress};
 use alloc::format;
 use alloc::vec::Vec;
 
@@ -21,12 +21,21 @@ impl Driver {
             self.abandon(now, operation);
         }
         operation.attempts = operation.attempts.saturating_add(1);
+        if mistaken!(self.options, DeadlineIgnored) {
+            operation.deadline = None;
+        }
+        if mistaken!(self.options, DeadlineExtended) && operation.attempts > 1 {
+            operation.deadline = operation.deadline.map(|deadline| deadline + Duration::from_secs(1));
+        }
         if self.closed {
             return self.give_up(now, operation, ErrorKind::Shutdown.into());
         }
         if operation.deadline.is_some_and(|deadline| deadline <= now) {
             let error = deadline_passed("before a server was selected");
             return self.give_up(now, operation, error);
+        }
+        if mistaken!(self.options, PreferenceForgotten) && operation.attempts > 1 && operation.retry == Retry::Read {
+            operation.criteria = crate::ReadPreference::new(crate::ReadPreferenceMode::Nearest).into();
         }
         match self.pick(&operation.criteria, &operation.deprioritized) {
             Err(error) => self.give_up(now, operation, error),
@@ -75,7 +84,7 @@ impl Driver {
     ) -> Result<Option<ServerId>, Error> {
         let servers = &self.servers;
         let load = |index: u32| servers.load(index);
-        let index = if avoid.is_empty() {
+        let index = if avoid.is_empty() || mistaken!(self.options, FailedServerAgain) {
             self.cache.pick(&self.snapshot, criteria, load, &mut self.rng)?
         } else {
             self.cache.pick_avoiding(&self.snapshot, criteria, avoid, load, &mut self.rng)?
@@ -144,6 +153,9 @@ impl Driver {
 
     /// "Request an immediate check of all servers": somebody waits.
     fn request_checks(&mut self, now: Instant) {
+        if mistaken!(self.options, NoImmediateCheck) {
+            return;
+        }
         for server in self.servers.iter_mut() {
             server.request_check(now);
         }
@@ -176,7 +188,11 @@ impl Driver {
         let Some(server) = self.servers.get_mut(id) else { return };
         server.operation_count += 1;
         match server.pool.try_check_out(now) {
-            Some(connection) => self.connection_ready(now, id, OpToken(ticket.0), connection),
+            Some(connection) => {
+                // What it closed on the way, and what listeners are to hear before the operation goes on.
+                self.servers.mark(id);
+                self.connection_ready(now, id, OpToken(ticket.0), connection);
+            }
             None => self.queue_for_connection(now, ticket, id),
         }
     }
@@ -204,6 +220,9 @@ impl Driver {
             return;
         }
         self.waiters.set(ticket, Waiting::Ready(id, connection));
+        if mistaken!(self.options, WaiterForgotten) && self.servers.get(id).is_some_and(|s| s.operation_count > 2) {
+            return;
+        }
         self.outputs.push_back(Output::Wake { ticket });
     }
 
@@ -325,7 +344,7 @@ impl Driver {
             // `resume` and `check_out` have just seen it.
             return self.give_up(now, operation, ErrorKind::Shutdown.into());
         };
-        let description = server.description.clone();
+        let description = server.as_connected().clone();
         let has_sessions =
             description.logical_session_timeout_minutes.is_some() || self.options.load_balanced;
         if operation.acknowledged && has_sessions && operation.session.is_none() {
@@ -334,15 +353,15 @@ impl Driver {
         let numbered = operation.retry == Retry::Write
             && self.options.retry_writes
             && (description.supports_retryable_writes() || self.options.load_balanced);
-        if numbered && operation.txn_number.is_none() {
+        if numbered && (operation.txn_number.is_none() || mistaken!(self.options, NewNumberOnRetry)) {
             operation.txn_number = operation.session.as_mut().map(|session| session.next_txn_number());
         }
         // "If the server selected for a retry does not support retryable writes, raise the original error."
         let mixed = operation.txn_number.is_some() && !numbered;
-        if let Some(first) = operation.first_error.take_if(|_| mixed) {
+        if let Some(earlier) = operation.earlier_error.take_if(|_| mixed) {
             operation.stage = Stage::Idle;
             self.release(now, connection, true);
-            return self.give_up(now, operation, first);
+            return self.give_up(now, operation, earlier);
         }
         let single = self.topology.description().topology_type == TopologyType::Single;
         Begin::Go(Checkout {

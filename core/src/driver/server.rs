@@ -16,6 +16,8 @@ pub(super) struct Server {
     pub(super) id: ServerId,
     pub(super) address: ServerAddress,
     pub(super) description: Arc<ServerDescription>,
+    /// The last description with which the server was there: what it can do, while nobody knows whether it still is.
+    able: Arc<ServerDescription>,
     pub(super) pool: Pool,
     /// `None` behind a load balancer, where nothing is monitored.
     pub(super) watch: Option<Watch>,
@@ -77,6 +79,7 @@ impl Server {
             id,
             pool: Pool::new(options.pool(address.clone())),
             address,
+            able: description.clone(),
             description,
             watch,
             index: u32::MAX,
@@ -84,6 +87,20 @@ impl Server {
             interrupted_because: "the connection was closed",
             marked: false,
         }
+    }
+
+    /// Takes over what the topology says of it.
+    pub(super) fn describe(&mut self, description: &Arc<ServerDescription>) {
+        self.description = description.clone();
+        if description.server_type.is_available() {
+            self.able = description.clone();
+        }
+    }
+
+    /// What whoever holds one of its connections can count on. The server may have become Unknown since it was selected; then its
+    /// description says nothing any more, and on the connection nothing has changed.
+    pub(super) fn as_connected(&self) -> &Arc<ServerDescription> {
+        if self.description.server_type.is_available() { &self.description } else { &self.able }
     }
 
     pub(super) fn request_check(&mut self, now: Instant) {
@@ -196,7 +213,7 @@ impl Servers {
             let id = self.id_of(address).unwrap_or(ServerId { slot: u32::MAX, epoch: 0 });
             self.order.push(id);
             if let Some(server) = self.get_mut(id) {
-                server.description = description.clone();
+                server.describe(description);
                 server.index = index;
             }
         }

@@ -65,6 +65,9 @@ pub struct DriverOptions {
     pub server_selector: Option<ServerSelector>,
     /// Which events are wanted.
     pub events: EventMask,
+    /// The planted mistake to make.
+    #[cfg(feature = "mistakes")]
+    pub mistake: Option<crate::mistakes::Mistake>,
 }
 
 impl core::fmt::Debug for DriverOptions {
@@ -100,6 +103,8 @@ impl DriverOptions {
             interrupt_stale_primary: true,
             server_selector: None,
             events: EventMask::default(),
+            #[cfg(feature = "mistakes")]
+            mistake: None,
         }
     }
 
@@ -110,6 +115,8 @@ impl DriverOptions {
             load_balanced: self.load_balanced,
             replica_set: self.replica_set.clone(),
             heartbeat_frequency: self.heartbeat_frequency,
+            #[cfg(feature = "mistakes")]
+            mistake: self.mistake,
         }
     }
 
@@ -133,6 +140,8 @@ impl DriverOptions {
             wait_queue_timeout: self.wait_queue_timeout,
             load_balanced: self.load_balanced,
             events: self.events.cmap,
+            #[cfg(feature = "mistakes")]
+            mistake: self.mistake,
             ..PoolOptions::new(address)
         }
     }

@@ -33,6 +33,8 @@ impl ClientOptions {
                 sdam: self.sdam_event_handler.is_some(),
                 cmap: self.cmap_event_handler.is_some(),
             },
+            #[cfg(feature = "mistakes")]
+            mistake: self.mistake,
         }
     }
 }

@@ -135,6 +135,9 @@ pub struct ClientOptions {
     pub cmap_event_handler: Option<EventHandler<CmapEvent>>,
     /// Who is told of servers, heartbeats and the topology.
     pub sdam_event_handler: Option<EventHandler<SdamEvent>>,
+    /// The planted mistake to make.
+    #[cfg(feature = "mistakes")]
+    pub mistake: Option<crate::mistakes::Mistake>,
 }
 
 fn default_hosts() -> Vec<ServerAddress> {
@@ -199,6 +202,8 @@ impl ClientOptions {
             command_event_handler: None,
             cmap_event_handler: None,
             sdam_event_handler: None,
+            #[cfg(feature = "mistakes")]
+            mistake: None,
         }
     }
 

@@ -161,7 +161,11 @@ impl Pool {
         self.event(|address| {
             CmapEvent::ConnectionCheckedIn(ConnectionCheckedInEvent { address, connection_id: conn.get() })
         });
-        let reason = if interrupted {
+        let reason = if mistaken!(self.options, InterruptedReused) && interrupted {
+            None
+        } else if mistaken!(self.options, GenerationIgnored) && reusable && self.state == PoolState::Ready {
+            None
+        } else if interrupted {
             Some(ConnectionClosedReason::Stale)
         } else if !reusable {
             Some(ConnectionClosedReason::Error)

@@ -107,6 +107,9 @@ pub struct PoolOptions {
     pub load_balanced: bool,
     /// Whether [`PoolOutput::Event`]s are wanted. Default `false`.
     pub events: bool,
+    /// The planted mistake to make.
+    #[cfg(feature = "mistakes")]
+    pub mistake: Option<crate::mistakes::Mistake>,
 }
 
 const DEFAULT_MAX_POOL_SIZE: u32 = 100;
@@ -124,6 +127,8 @@ impl PoolOptions {
             wait_queue_timeout: None,
             load_balanced: false,
             events: false,
+            #[cfg(feature = "mistakes")]
+            mistake: None,
         }
     }
 

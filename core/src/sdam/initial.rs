@@ -23,6 +23,9 @@ pub struct TopologyOptions {
     pub load_balanced: bool,
     /// `heartbeatFrequencyMS`: between two checks of a server.
     pub heartbeat_frequency: Duration,
+    /// The planted mistake to make.
+    #[cfg(feature = "mistakes")]
+    pub mistake: Option<crate::mistakes::Mistake>,
 }
 
 impl Default for TopologyOptions {
@@ -34,6 +37,8 @@ impl Default for TopologyOptions {
             replica_set: None,
             load_balanced: false,
             heartbeat_frequency: Duration::from_secs(10),
+            #[cfg(feature = "mistakes")]
+            mistake: None,
         }
     }
 }

@@ -225,13 +225,16 @@ impl Topology {
         let balanced = server.server_type == ServerType::LoadBalancer;
         let service_id = error.service_id.filter(|_| balanced);
         let effect = decide(error, server, self.generation(address, service_id));
+        if mistaken!(self.options, StateChangeIgnored) && effect.request_check {
+            return;
+        }
         if effect.mark_unknown {
             let mut unknown =
                 ServerDescription::from_error(address.clone(), error.error.clone(), effect.topology_version);
             unknown.last_update = Some(now);
             self.apply(unknown);
         }
-        if effect.clear_pool {
+        if effect.clear_pool && !mistaken!(self.options, PoolNotCleared) {
             self.clear_pool(address, service_id, false, error.error.clone());
         }
         if effect.cancel_check {

@@ -105,12 +105,18 @@ pub fn updated_topology(
     options: &TopologyOptions,
 ) -> Transition {
     let Some(held) = old.servers.get(&new.address) else { return Transition::none(old) };
+    if mistaken!(options, VersionsReversed) && is_stale(&new, held) {
+        return Transition::none(old);
+    }
     if is_stale(held, &new) {
         return Transition::none(old);
     }
     let mut step = Step::new(TopologyDescription::clone(old));
     let new = Arc::new(new);
     step.next.servers.insert(new.address.clone(), Arc::clone(&new));
+    if mistaken!(options, StalePrimaryBelieved) {
+        (step.next.max_election_id, step.next.max_set_version) = (None, None);
+    }
     step.apply(&new, options);
     step.finish(old)
 }

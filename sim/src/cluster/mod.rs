@@ -52,7 +52,7 @@ use quorate::error::Result;
 use quorate::{Client, Runtime, ServerAddress};
 use quorate_core::{ClientOptions, Duration, Instant};
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 /// A simulated deployment. Clones are the same one.
 #[derive(Clone, Debug)]
@@ -76,6 +76,22 @@ struct Place {
     host: HostId,
     address: ServerAddress,
     part: Part,
+}
+
+/// A deployment that goes when everybody else has let go of it: for its own tasks.
+#[derive(Clone, Debug)]
+pub(crate) struct WeakCluster(Weak<Inner>);
+
+impl WeakCluster {
+    pub(crate) fn upgrade(&self) -> Option<Cluster> {
+        self.0.upgrade().map(Cluster)
+    }
+}
+
+impl Cluster {
+    pub(crate) fn downgrade(&self) -> WeakCluster {
+        WeakCluster(Arc::downgrade(&self.0))
+    }
 }
 
 /// Making one.

@@ -37,7 +37,7 @@ impl Cluster {
     }
 
     /// Gives a command whose answer nobody waits for.
-    pub(super) fn order(&self, member: usize, command: Document) {
+    pub(crate) fn order(&self, member: usize, command: Document) {
         let done = self.command(member, command);
         self.0.world.runtime(self.0.operator).spawn(async move {
             // What comes of it is seen in the deployment.

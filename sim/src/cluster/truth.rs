@@ -132,6 +132,11 @@ impl Cluster {
         self.0.places[process].part
     }
 
+    /// The name of a process's machine.
+    pub fn name_of(&self, process: usize) -> String {
+        self.part(process).host_name()
+    }
+
     /// How many shards there are: one, where there is a replica set or a server alone.
     pub fn shard_count(&self) -> usize {
         let shards = self.0.places.iter().filter_map(|place| match place.part {

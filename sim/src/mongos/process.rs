@@ -141,7 +141,10 @@ impl Mongos {
             Stage::Searching { shard } => self.nobody(now, id, job, shard),
             Stage::Asking { call, .. } => {
                 self.calls.remove(&call);
-                let failure = crate::store::Failure::new(50, "operation exceeded time limit");
+                let failure = match job.deadline {
+                    Some(_) => crate::store::Failure::new(50, "operation exceeded time limit"),
+                    None => crate::store::Failure::new(202, "Request timed out: no answer from the shard"),
+                };
                 self.fail(now, id, job, &failure);
             }
             Stage::Answered { bytes, again } => self.deliver(id, job, bytes, again),

@@ -11,6 +11,8 @@ use quorate_core::{Duration, Instant};
 
 /// How long a mongos looks for a member that will do, as the real one does.
 const FIND_HOST: Duration = Duration::from_secs(15);
+/// How long a shard may take where the client has set no limit.
+const SILENCE: Duration = Duration::from_secs(30);
 /// How often what may be sent again is.
 const ATTEMPTS: u32 = 3;
 
@@ -104,8 +106,9 @@ impl Mongos {
         job.attempts += 1;
         let call = self.ask(node, body, Call::Job { job: id, node });
         job.stage = Stage::Asking { call, shard };
-        // The shard keeps the limit itself; a shard that is gone is noticed by its silence.
-        job.timer = job.deadline.map(|deadline| deadline + Duration::from_secs(1));
+        // The shard keeps the limit itself; a shard that is gone is noticed by its silence, also where there is no limit: what
+        // was sent to it, or its answer, may be lost.
+        job.timer = Some(job.deadline.map_or(now + SILENCE, |deadline| deadline + Duration::from_secs(1)));
         self.keep(id, job);
     }
 

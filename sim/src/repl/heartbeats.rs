@@ -91,10 +91,15 @@ impl Member {
             && beat.term == self.term
             && beat.primary != self.primary
             && !self.is_primary();
+        let config = self.config_number();
         let known = self.peers.iter_mut().find(|peer| peer.node == Some(from));
         match known {
             Some(peer) => {
                 peer.last_received = Some(now);
+                // A heartbeat is a sign of life, whichever way it goes: a follower that has nobody to follow gives no other.
+                if beat.config == config {
+                    peer.heard = now;
+                }
                 if newer && peer.beat.is_none() {
                     peer.next = Some(now);
                 }

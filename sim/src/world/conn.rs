@@ -175,17 +175,20 @@ pub(super) fn next_attempt(since: u64, first: u64, now: u64) -> u64 {
     at
 }
 
-const SECOND: u64 = 1_000_000_000;
+pub(super) const SECOND: u64 = 1_000_000_000;
 /// Between two attempts to send a segment again: at most that, as Linux does.
 const LONGEST_WAIT: u64 = 120 * SECOND;
 /// The first attempt to send a segment again.
 pub(super) const FIRST_RETRANSMIT: u64 = SECOND / 5;
-/// A sender gives up when nothing was acknowledged for so long: Linux's `tcp_retries2` of 15.
+/// A server gives up when nothing was acknowledged for so long: Linux's `tcp_retries2` of 15.
 pub(super) const RETRANSMIT_GIVE_UP: u64 = 924 * SECOND + 600_000_000;
 /// The first attempt to ask for a connection again.
 pub(super) const FIRST_SYN_AGAIN: u64 = SECOND;
 /// Nobody answered: Linux's `tcp_syn_retries` of 6.
 pub(super) const SYN_GIVE_UP: u64 = 127 * SECOND;
+
+/// How often a machine asks again whether the other end is there, as Linux does.
+pub(super) const PROBES: u8 = 9;
 
 /// A connection's number in the traces.
 pub(super) const FIRST_CONN: ConnId = ConnId(1);

@@ -1,7 +1,7 @@
 //! What tasks and nodes share: the clock, the queue, the network. No node, no task and no waker of theirs runs in here.
 
 use super::clock::START;
-use super::conn::{Conn, FIRST_CONN};
+use super::conn::{Conn, FIRST_CONN, FIRST_RETRANSMIT, SECOND};
 use super::hash::child_seed;
 use super::label;
 use super::link::{Link, LinkState};
@@ -194,6 +194,7 @@ impl Core {
             Due::Refused { conn } => self.refusal_arrives(conn),
             Due::Reset { conn } => self.reset_arrives(conn),
             Due::GiveUp { conn, way, since } => self.give_up(conn, way, since),
+            Due::Probe { conn, left } => self.probe(conn, left),
             Due::Message { from, to } => Step::Node(to, Call::Message(from)),
             Due::Unreachable { node, gone } => self.refusal_of_message(node, gone),
             Due::Action(id) => Step::Action(id),
@@ -226,9 +227,9 @@ impl Core {
     }
 
     /// Sends a message from node to node, whatever is in it; false where it is lost at once.
-    pub(super) fn send_message(&mut self, from: NodeId, to: NodeId) -> bool {
+    pub(super) fn send_message(&mut self, from: NodeId, to: NodeId, stream: bool) -> bool {
         let (a, b) = (self.host_of(from), self.host_of(to));
-        if self.is_cut(a, b) {
+        if self.is_cut(a, b) && !stream {
             self.note(Event::Lost { from, to });
             return false;
         }
@@ -240,6 +241,15 @@ impl Core {
         link.last_message_at = at;
         self.queue.push(at, Due::Message { from, to });
         true
+    }
+
+    /// Whether a message of a stream cannot arrive yet; it is sent again then.
+    pub(super) fn message_waits(&mut self, from: NodeId, to: NodeId) -> bool {
+        let cut = self.is_cut(self.host_of(from), self.host_of(to));
+        if cut {
+            self.queue.push(self.now + FIRST_RETRANSMIT, Due::Message { from, to });
+        }
+        cut
     }
 
     /// Whether a message that was on its way arrives. The machine of a process that is gone says so to the sender.
@@ -275,6 +285,8 @@ impl Core {
 
     fn refusal_of_message(&mut self, node: NodeId, gone: NodeId) -> Step {
         if self.is_cut(self.host_of(gone), self.host_of(node)) {
+            // Told when one of the two tries again.
+            self.queue.push(self.now + SECOND, Due::Unreachable { node, gone });
             return Step::Done;
         }
         Step::Node(node, Call::Unreachable(gone))

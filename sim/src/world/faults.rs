@@ -1,9 +1,12 @@
 //! What can be done to machines, processes and the network, as far as the core is concerned.
 
-use super::conn::{ServerEnd, Way};
-use super::core::{Core, ProcessState};
+use super::clock::nanos;
+use super::conn::{ClientEnd, PROBES, ServerEnd, Way};
+use super::core::{Core, ProcessState, Step};
+use super::queue::Due;
 use super::trace::{Change, HostId};
 use crate::node::{ConnId, NodeId};
+use quorate::{KEEP_ALIVE, KEEP_ALIVE_AGAIN};
 use quorate_core::Instant;
 use std::io;
 
@@ -18,6 +21,8 @@ impl Core {
         let host = self.host_of(node);
         if std::mem::take(&mut self.hosts[host.0 as usize].off) {
             self.release_held();
+            // Nobody has told its peers that it was gone. Now its machine does, as soon as one of them asks or tries again.
+            self.tell_peers(node);
         }
         Some(Instant::from_nanos(self.now))
     }
@@ -65,6 +70,7 @@ impl Core {
             if tell {
                 self.send_reset(id);
             }
+            self.probe_later(id);
             self.forget_if_over(id);
         }
     }
@@ -113,6 +119,29 @@ impl Core {
     pub(super) fn forget(&mut self, id: ConnId) {
         if let Some(conn) = self.conns.get_mut(&id) {
             conn.forgotten = true;
+            self.probe_later(id);
         }
+    }
+
+    /// TCP's keep-alive finds out in the end what nobody told. Only of connections that have lost their other end: those that
+    /// have not would be asked for nothing.
+    fn probe_later(&mut self, id: ConnId) {
+        self.queue.push(self.now + nanos(KEEP_ALIVE), Due::Probe { conn: id, left: PROBES });
+    }
+
+    pub(super) fn probe(&mut self, id: ConnId, left: u8) -> Step {
+        let Some(conn) = self.conns.get(&id).filter(|conn| conn.client_end == ClientEnd::Open) else {
+            return Step::Done;
+        };
+        if !self.is_blocked(conn, Way::Up) && !self.is_blocked(conn, Way::Down) {
+            if conn.server_end != ServerEnd::Open {
+                self.break_client(id, io::ErrorKind::ConnectionReset);
+            }
+        } else if left > 0 {
+            self.queue.push(self.now + nanos(KEEP_ALIVE_AGAIN), Due::Probe { conn: id, left: left - 1 });
+        } else {
+            self.break_client(id, io::ErrorKind::TimedOut);
+        }
+        Step::Done
     }
 }

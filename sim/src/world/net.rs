@@ -3,10 +3,12 @@
 use super::conn::{
     ClientEnd, Conn, FIRST_RETRANSMIT, RETRANSMIT_GIVE_UP, Segment, ServerEnd, WINDOW, Way, next_attempt,
 };
+use super::clock::nanos;
 use super::core::{Call, Core, Host, Step};
 use super::queue::{Due, Queue};
 use super::trace::Event;
 use crate::node::ConnId;
+use quorate::LONGEST_SILENCE;
 use std::io;
 use std::task::{Poll, Waker};
 
@@ -82,7 +84,11 @@ impl Core {
         }
         if blocked {
             pipe.stuck = Some(now);
-            self.queue.push(now + RETRANSMIT_GIVE_UP, Due::GiveUp { conn: id, way, since: now });
+            let patience = match way {
+                Way::Up => nanos(LONGEST_SILENCE),
+                Way::Down => RETRANSMIT_GIVE_UP,
+            };
+            self.queue.push(now + patience, Due::GiveUp { conn: id, way, since: now });
             self.note(Event::Held { conn: id, to_server: way == Way::Up });
             return Step::Done;
         }

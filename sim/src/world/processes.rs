@@ -13,6 +13,8 @@ const INBOX: usize = 10_000;
 #[derive(Debug)]
 struct Place<N: Node> {
     node: N,
+    /// How often it has been started.
+    starts: u32,
     inbox: VecDeque<Inbound<N::Message>>,
 }
 
@@ -32,8 +34,8 @@ enum Inbound<M> {
 #[derive(Debug)]
 pub(super) struct Processes<N: Node> {
     places: Vec<Place<N>>,
-    /// What nodes have sent one another and has not arrived, from whom and to whom.
-    mail: BTreeMap<(NodeId, NodeId), VecDeque<N::Message>>,
+    /// What nodes have sent one another and has not arrived, from whom and to whom, with how often the sender had been started.
+    mail: BTreeMap<(NodeId, NodeId), VecDeque<(u32, N::Message)>>,
 }
 
 impl<N: Node> Default for Processes<N> {
@@ -44,7 +46,7 @@ impl<N: Node> Default for Processes<N> {
 
 impl<N: Node> Processes<N> {
     pub(super) fn add(&mut self, node: N) {
-        self.places.push(Place { node, inbox: VecDeque::new() });
+        self.places.push(Place { node, starts: 0, inbox: VecDeque::new() });
     }
 
     pub(super) fn get_mut(&mut self, node: NodeId) -> Option<&mut N> {
@@ -60,9 +62,7 @@ impl<N: Node> Processes<N> {
             Call::Timeout => Inbound::Timeout,
             Call::Unreachable(gone) => Inbound::Unreachable(gone),
             Call::Message(from) => {
-                let Some(message) = self.mail.get_mut(&(from, id)).and_then(VecDeque::pop_front) else {
-                    return;
-                };
+                let Some(message) = self.take_mail(shared, from, id) else { return };
                 if !shared.with(|core| core.message_arrives(from, id, &message)) {
                     return;
                 }
@@ -76,6 +76,18 @@ impl<N: Node> Processes<N> {
             ProcessState::Hung if place.inbox.len() < INBOX => place.inbox.push_back(inbound),
             ProcessState::Hung | ProcessState::Down => {}
         }
+    }
+
+    /// The message that is to arrive now, unless it has to wait, or is of a stream that ended with its sender's process.
+    fn take_mail(&mut self, shared: &Shared, from: NodeId, to: NodeId) -> Option<N::Message> {
+        let mail = self.mail.get_mut(&(from, to))?;
+        let (starts, message) = mail.front()?;
+        let stream = N::is_stream(message);
+        let ended = stream && self.places.get(from.0 as usize).is_none_or(|place| place.starts != *starts);
+        if stream && !ended && shared.with(|core| core.message_waits(from, to)) {
+            return None;
+        }
+        mail.pop_front().map(|(_, message)| message).filter(|_| !ended)
     }
 
     fn tell(&mut self, shared: &Shared, id: NodeId, inbound: Inbound<N::Message>) {
@@ -106,15 +118,15 @@ impl<N: Node> Processes<N> {
     /// Does what the node says, and arms its deadline.
     fn drain(&mut self, shared: &Shared, id: NodeId) {
         let Processes { places, mail } = self;
-        let Some(Place { node, .. }) = places.get_mut(id.0 as usize) else { return };
+        let Some(Place { node, starts, .. }) = places.get_mut(id.0 as usize) else { return };
         shared.with(|core| {
             while let Some(output) = node.poll_output() {
                 match output {
                     NodeOutput::Send { conn, bytes } => core.node_sends(conn, bytes),
                     NodeOutput::Close(conn) => core.node_closes(conn),
                     NodeOutput::Message { to, message } => {
-                        if core.send_message(id, to) {
-                            mail.entry((id, to)).or_default().push_back(message);
+                        if core.send_message(id, to, N::is_stream(&message)) {
+                            mail.entry((id, to)).or_default().push_back((*starts, message));
                         }
                     }
                     NodeOutput::Exit => core.process_exits(id),
@@ -136,6 +148,7 @@ impl<N: Node> Processes<N> {
             && let Some(place) = self.places.get_mut(id.0 as usize)
         {
             place.inbox.clear();
+            place.starts += 1;
             place.node.handle_start(now);
             self.drain(shared, id);
         }

@@ -27,6 +27,8 @@ pub(super) enum Due {
     Reset { conn: ConnId },
     /// Nothing was acknowledged for too long since that moment.
     GiveUp { conn: ConnId, way: Way, since: u64 },
+    /// The client's machine asks whether the other end is still there; so often again where there is no answer.
+    Probe { conn: ConnId, left: u8 },
     /// The next message from one node to another.
     Message { from: NodeId, to: NodeId },
     /// A node hears that nobody runs where another one was.

@@ -262,3 +262,23 @@ fn a_node_hears_at_once_that_another_one_is_gone_but_not_that_it_cannot_be_reach
     world.run_for(ms(500));
     assert_eq!(log(), 2);
 }
+
+#[test]
+fn keep_alive_finds_what_nobody_told() {
+    let (world, app, node) = echo_world(1);
+    world.block_on(async {
+        // The machine is back before anything is sent to it: no word of the old connection.
+        let mut stream = open(&world, app).await;
+        world.power_off(node);
+        let began = world.now();
+        world.at(began + ms(100), move |world| world.start(node));
+        assert_eq!(stream.read(&mut [0; 4]).await.unwrap_err().kind(), ErrorKind::ConnectionReset);
+        assert_eq!(world.now() - began, quorate::KEEP_ALIVE);
+
+        let mut stream = open(&world, app).await;
+        let began = world.now();
+        world.forget_connections(app, world.host_of(node));
+        assert_eq!(stream.read(&mut [0; 4]).await.unwrap_err().kind(), ErrorKind::TimedOut);
+        assert_eq!(world.now() - began, quorate::LONGEST_SILENCE);
+    });
+}
