@@ -4,7 +4,7 @@ use quorate_blocking::bson::{Document, doc};
 use quorate_blocking::error::{ErrorKind, Result};
 use quorate_blocking::options::{ClientOptions, WriteConcern};
 use quorate_blocking::{Client, Collection, IndexModel, Run};
-use quorate_harness::ReplicaSet;
+use quorate_harness::{Features, ReplicaSet};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 fn set() -> &'static ReplicaSet {
     static SET: OnceLock<ReplicaSet> = OnceLock::new();
     SET.get_or_init(|| {
-        ReplicaSet::builder().election_timeout(Duration::from_secs(1)).start().expect("a replica set")
+        let builder = ReplicaSet::builder().election_timeout(Duration::from_secs(1));
+        builder.features(Features::from_env()).start().expect("a replica set")
     })
 }
 

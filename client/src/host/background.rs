@@ -2,7 +2,7 @@
 
 use super::control::Control;
 use super::socket::{Exchange, Socket, Transport, io_error};
-use super::{Host, Role};
+use super::{Host, Keychain, Role};
 use crate::runtime::Runtime;
 use crate::tls;
 use futures::future::Either;
@@ -139,9 +139,10 @@ async fn greet<R: Runtime>(
                 let Some(answer) = socket.unless_stopped(work).await else { return Exchange::Stopped };
                 socket.connection.handle_answer(host.now(), answer);
             }
-            (Exchange::Failed(error), Some(keychain)) => {
-                keychain.failed();
-                return Exchange::Failed(error);
+            (Exchange::Failed(error), keychain) => {
+                keychain.iter().for_each(Keychain::failed);
+                let in_vain = host.settings.tls.is_none() && socket.was_hung_up_on(&error);
+                return Exchange::Failed(if in_vain { suggest_tls(error) } else { error });
             }
             (exchange, _) => return exchange,
         }
@@ -190,6 +191,14 @@ async fn open<R: Runtime>(
         connection.handle_opened(host.now());
         Box::new(Socket::new(connection, stream, control.clone()))
     }))
+}
+
+/// The same failure with what may be behind it.
+fn suggest_tls(mut error: Error) -> Error {
+    if let ErrorKind::Io(io) = &mut *error.kind {
+        io.message.push_str("; if the server requires TLS, say tls=true");
+    }
+    error
 }
 
 /// How much earlier than a monitor its host gives up a connection attempt.

@@ -7,7 +7,7 @@ use futures::future::Either;
 use futures::io::{AsyncRead, AsyncWrite};
 use quorate_core::auth::Work;
 use quorate_core::connection::{Connection, ConnectionOutput};
-use quorate_core::error::{Error, IoErrorKind};
+use quorate_core::error::{Error, ErrorKind, IoErrorKind};
 use quorate_core::{Duration, HelloReply, Instant};
 use std::future::{Future, poll_fn};
 use std::io;
@@ -33,6 +33,8 @@ pub(crate) struct Socket<R: Runtime> {
     idle_since: Instant,
     /// Whether an operation has been sent on it.
     used: bool,
+    /// Whether the server has ever sent a byte.
+    heard: bool,
 }
 
 /// What driving a socket has led to.
@@ -74,7 +76,14 @@ impl<R: Runtime> Socket<R> {
             written: 0,
             idle_since: Instant::ZERO,
             used: false,
+            heard: false,
         }
+    }
+
+    /// Whether the other side hung up without a word, as servers that require TLS do when they are greeted without.
+    pub(super) fn was_hung_up_on(&self, error: &Error) -> bool {
+        let hung_up = matches!(&*error.kind, ErrorKind::Io(io) if matches!(io.kind, IoErrorKind::Closed | IoErrorKind::Reset));
+        hung_up && !self.heard
     }
 
     /// Writes `request`, if any, and goes on until something has come of it. `reply_due` says whether to wait for one.
@@ -204,7 +213,10 @@ impl<R: Runtime> Socket<R> {
     fn poll_read(&mut self, cx: &mut Context<'_>, runtime: &R) -> Poll<()> {
         match Pin::new(&mut self.stream).poll_read(cx, self.connection.space()) {
             Poll::Pending => return Poll::Pending,
-            Poll::Ready(Ok(count)) => self.connection.handle_read(runtime.now(), count),
+            Poll::Ready(Ok(count)) => {
+                self.heard |= count > 0;
+                self.connection.handle_read(runtime.now(), count);
+            }
             Poll::Ready(Err(error)) => self.connection.handle_error(io_error(&error, "reading")),
         }
         Poll::Ready(())

@@ -61,10 +61,13 @@ impl Peer {
     /// The words for a stream that ended after the handshake without the server's saying so. `talked` says whether it had
     /// sent any data by then.
     pub(super) fn cut_off(&self, talked: bool) -> &'static str {
-        if talked || self.shows_certificate() {
+        // A mongod looks at the client's certificate after the handshake, and hangs up without an alert.
+        if talked {
             "the server closed the connection"
+        } else if self.shows_certificate() {
+            "the server closed the connection right after the TLS handshake; if it does not accept the client certificate of \
+             tlsCertificateKeyFile, its CA must be one the server trusts"
         } else {
-            // A mongod that requires a client certificate looks for it after the handshake, and hangs up without an alert.
             "the server closed the connection right after the TLS handshake; if it requires a client certificate, name it \
              with tlsCertificateKeyFile"
         }

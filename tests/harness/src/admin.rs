@@ -2,8 +2,11 @@
 
 use crate::wire::{self, Message};
 use bson::{Document, doc};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Why a command did not succeed.
@@ -59,10 +62,47 @@ impl From<io::Error> for AdminError {
 /// After an [`AdminError::Io`] the connection is of no more use (an answer may still be owed on it): connect again.
 #[derive(Debug)]
 pub struct Admin {
-    stream: TcpStream,
+    stream: Stream,
     timeout: Duration,
     last_request: i32,
     broken: bool,
+}
+
+/// A socket, encrypted or not.
+#[derive(Debug)]
+enum Stream {
+    Plain(TcpStream),
+    Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
+}
+
+impl Stream {
+    fn open(tcp: TcpStream, host: &str, tls: Option<&Arc<ClientConfig>>) -> io::Result<Self> {
+        let Some(config) = tls else { return Ok(Stream::Plain(tcp)) };
+        let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
+        let connection = ClientConnection::new(Arc::clone(config), name).map_err(io::Error::other)?;
+        Ok(Stream::Tls(Box::new(StreamOwned::new(connection, tcp))))
+    }
+
+    fn tcp(&self) -> &TcpStream {
+        match self {
+            Stream::Plain(tcp) => tcp,
+            Stream::Tls(tls) => tls.get_ref(),
+        }
+    }
+
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Stream::Plain(tcp) => tcp.write_all(bytes),
+            Stream::Tls(tls) => tls.write_all(bytes).and_then(|()| tls.flush()),
+        }
+    }
+
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Stream::Plain(tcp) => io::Read::read(tcp, buf),
+            Stream::Tls(tls) => io::Read::read(&mut **tls, buf),
+        }
+    }
 }
 
 impl Admin {
@@ -71,30 +111,37 @@ impl Admin {
     /// # Errors
     /// When the name cannot be resolved or nobody accepts in time.
     pub fn connect(address: &str, timeout: Duration) -> io::Result<Self> {
+        Self::dial(address, timeout, None)
+    }
+
+    /// As [`Admin::connect`], over TLS where a configuration is given. The handshake takes place with the first command.
+    pub(crate) fn dial(
+        address: &str,
+        timeout: Duration,
+        tls: Option<&Arc<ClientConfig>>,
+    ) -> io::Result<Self> {
+        let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
         let mut last = io::Error::new(io::ErrorKind::NotFound, format!("{address} has no address"));
         for candidate in address.to_socket_addrs()? {
-            match Self::connect_addr(candidate, timeout) {
-                Ok(admin) => return Ok(admin),
+            match connect_addr(candidate, timeout) {
+                Ok(tcp) => {
+                    let stream = Stream::open(tcp, host, tls)?;
+                    return Ok(Admin { stream, timeout, last_request: 0, broken: false });
+                }
                 Err(e) => last = e,
             }
         }
         Err(last)
     }
 
-    fn connect_addr(address: SocketAddr, timeout: Duration) -> io::Result<Self> {
-        let timeout = timeout.max(Duration::from_millis(1));
-        let stream = TcpStream::connect_timeout(&address, timeout)?;
-        stream.set_nodelay(true)?;
-        Ok(Admin { stream, timeout, last_request: 0, broken: false })
-    }
-
     /// Whether the connection was neither closed by the server nor spoilt, as far as can be told without asking.
     pub fn is_usable(&self) -> bool {
-        if self.broken || self.stream.set_nonblocking(true).is_err() {
+        let tcp = self.stream.tcp();
+        if self.broken || tcp.set_nonblocking(true).is_err() {
             return false;
         }
-        let quiet = matches!(self.stream.peek(&mut [0]), Err(e) if e.kind() == io::ErrorKind::WouldBlock);
-        quiet && self.stream.set_nonblocking(false).is_ok()
+        let quiet = matches!(tcp.peek(&mut [0]), Err(e) if e.kind() == io::ErrorKind::WouldBlock);
+        quiet && tcp.set_nonblocking(false).is_ok()
     }
 
     /// Changes the time a command may take from now on.
@@ -144,9 +191,11 @@ impl Admin {
             command.to_vec().map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, e.to_string()))?;
         self.last_request = self.last_request.wrapping_add(1);
         let deadline = Instant::now() + self.timeout;
-        self.stream.set_write_timeout(Some(self.timeout))?;
+        self.stream.tcp().set_write_timeout(Some(self.timeout))?;
+        // The first write over TLS waits for the server's half of the handshake.
+        self.stream.tcp().set_read_timeout(Some(self.timeout))?;
         self.stream.write_all(&wire::op_msg(self.last_request, 0, 0, &body))?;
-        let answer = Message::read(&mut Until { stream: &self.stream, deadline })?
+        let answer = Message::read(&mut Until { stream: &mut self.stream, deadline })?
             .ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?;
         if answer.header.response_to != self.last_request {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "an answer to another request"));
@@ -157,9 +206,15 @@ impl Admin {
     }
 }
 
+fn connect_addr(address: SocketAddr, timeout: Duration) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect_timeout(&address, timeout.max(Duration::from_millis(1)))?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
 /// A stream read with one deadline over all its reads.
 struct Until<'a> {
-    stream: &'a TcpStream,
+    stream: &'a mut Stream,
     deadline: Instant,
 }
 
@@ -169,7 +224,7 @@ impl io::Read for Until<'_> {
         if left.is_zero() {
             return Err(io::ErrorKind::TimedOut.into());
         }
-        self.stream.set_read_timeout(Some(left.max(Duration::from_millis(1))))?;
-        io::Read::read(&mut &*self.stream, buf)
+        self.stream.tcp().set_read_timeout(Some(left.max(Duration::from_millis(1))))?;
+        self.stream.read(buf)
     }
 }

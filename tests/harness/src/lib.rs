@@ -29,6 +29,7 @@
 //! | a member cut off from everybody | [`ReplicaSet::partition`] (a set started `proxied`) |
 //! | cut, reset, stall, delay, split, drop, refuse, black hole | [`Proxy`], alone or by [`ReplicaSet::proxy`] |
 //! | a server that is no set's member | [`Standalone`] |
+//! | TLS with certificates good and bad, users, compression | [`Tls`], [`Certificates`], [`Features`] |
 //! | a server that is no MongoDB, or a malign one | [`hostile`] |
 //! | a look past the driver under test | [`Admin`], [`ReplicaSet::command`] |
 //!
@@ -40,7 +41,10 @@
 //! accept. A partitioned member's own proxy stalls everybody, and the other proxies stall what it opened. Nothing is reset
 //! and nothing refused; after [`ReplicaSet::heal`] the bytes flow on, as TCP would send them again.
 
+mod access;
 pub mod admin;
+pub mod certificates;
+mod features;
 pub mod fixtures;
 pub mod hostile;
 mod login;
@@ -53,7 +57,10 @@ mod standalone;
 pub mod wire;
 
 pub use admin::{Admin, AdminError};
+pub use certificates::{Certificates, ServerCertificate};
+pub use features::{Features, Tls};
+pub use login::Login;
 pub use proxy::{Accept, Counts, Direction, Flow, Proxy, Shape};
 pub use server::ProcessState;
 pub use set::{MemberSpec, ReplicaSet, ReplicaSetBuilder};
-pub use standalone::Standalone;
+pub use standalone::{Standalone, StandaloneBuilder};

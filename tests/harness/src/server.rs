@@ -1,6 +1,6 @@
 //! One `mongod` process: its folder, its port, its life and death.
 
-use crate::admin::Admin;
+use crate::access::Access;
 use crate::fixtures::MongodBinary;
 use crate::process::Process;
 use crate::scratch::Port;
@@ -35,15 +35,21 @@ pub(crate) struct Server {
     args: Vec<String>,
     dir: PathBuf,
     port: Port,
+    access: Access,
     process: Option<Process>,
     paused: bool,
 }
 
 impl Server {
     /// Prepares a server; nothing is started yet.
-    pub(crate) fn new(binary: MongodBinary, dir: PathBuf, args: Vec<String>) -> io::Result<Self> {
+    pub(crate) fn new(
+        binary: MongodBinary,
+        dir: PathBuf,
+        args: Vec<String>,
+        access: Access,
+    ) -> io::Result<Self> {
         std::fs::create_dir_all(&dir)?;
-        Ok(Server { binary, args, dir, port: Port::reserve()?, process: None, paused: false })
+        Ok(Server { binary, args, dir, port: Port::reserve()?, access, process: None, paused: false })
     }
 
     /// Where it listens itself, whatever stands before it.
@@ -85,13 +91,13 @@ impl Server {
 
     /// Waits until it answers hello. One that died because its port was taken meanwhile gets another port, unless it
     /// must `keep_port` because others know it by that.
-    pub(crate) fn wait_until_up(&mut self, keep_port: bool) -> Result<Admin, String> {
+    pub(crate) fn wait_until_up(&mut self, keep_port: bool) -> Result<(), String> {
         let deadline = Instant::now() + START_LIMIT;
         loop {
-            if let Ok(mut admin) = Admin::connect(&self.address(), Duration::from_secs(10))
+            if let Ok(mut admin) = self.access.dial(&self.address(), Duration::from_secs(10))
                 && admin.hello().is_ok()
             {
-                return Ok(admin);
+                return Ok(());
             }
             if self.process.as_mut().is_none_or(Process::ended) {
                 if keep_port || !self.log_tail().contains("ddress already in use") {
@@ -136,7 +142,7 @@ impl Server {
     }
 
     /// Starts it again on its data and port: after its own end when it is ending, else after a SIGTERM.
-    pub(crate) fn restart(&mut self) -> Result<Admin, String> {
+    pub(crate) fn restart(&mut self) -> Result<(), String> {
         if self.paused {
             self.resume().map_err(|e| e.to_string())?;
         }

@@ -6,7 +6,7 @@ use futures::future::join_all;
 use quorate::Collection;
 use quorate::bson::{Document, doc};
 use quorate::options::WriteConcern;
-use quorate_harness::{ReplicaSet, ReplicaSetBuilder};
+use quorate_harness::{Features, ReplicaSet, ReplicaSetBuilder, Tls};
 use std::cell::Cell;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -110,10 +110,9 @@ async fn terminate_and_restart<R: TestRuntime>() {
     .await;
 }
 
-/// A set for one test at a time, and its connection string.
+/// A set for one test at a time.
 struct Lent {
     set: &'static ReplicaSet,
-    uri: String,
     _alone: MutexGuard<'static, ()>,
 }
 
@@ -125,21 +124,20 @@ fn open() -> Lent {
     static SET: OnceLock<ReplicaSet> = OnceLock::new();
     static ALONE: Mutex<()> = Mutex::new(());
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let set = SET.get_or_init(|| builder().start().expect("a replica set"));
-    Lent { set, uri: set.uri(), _alone }
+    let builder = builder().features(Features::from_env());
+    let set = SET.get_or_init(|| builder.start().expect("a replica set"));
+    Lent { set, _alone }
 }
 
-/// A set that does nothing for who has not logged in: the guide's deployment.
+/// A set that speaks TLS only, with certificates of its own authority, and does nothing for who has not logged in: the
+/// guide's deployment.
 fn logged_in() -> Lent {
     static SET: OnceLock<ReplicaSet> = OnceLock::new();
     static ALONE: Mutex<()> = Mutex::new(());
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let set = SET.get_or_init(|| {
-        let set = builder().auth(true).start().expect("a replica set");
-        set.create_user("admin", "user", "password", &["SCRAM-SHA-256"]).expect("a user");
-        set
-    });
-    Lent { set, uri: set.uri().replace("mongodb://", "mongodb://user:password@"), _alone }
+    let builder = builder().features(Features::default().tls(Tls::required()).user());
+    let set = SET.get_or_init(|| builder.start().expect("a replica set"));
+    Lent { set, _alone }
 }
 
 /// What one writer was told.
@@ -156,7 +154,7 @@ async fn write_through<R: TestRuntime>(fault: fn(&ReplicaSet)) {
 async fn write_through_on<R: TestRuntime>(lent: Lent, fault: fn(&ReplicaSet)) {
     let set = lent.set;
     set.wait_for_healthy(LIMIT).expect("a healthy set");
-    let mut options = options(&lent.uri).await;
+    let mut options = options(&set.uri()).await;
     let book = Notebook::listen(&mut options);
     let client = client::<R>(options);
     let name = fresh_name();

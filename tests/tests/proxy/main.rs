@@ -11,7 +11,7 @@ use futures::future::join_all;
 use quorate::bson::{Document, doc};
 use quorate::error::ErrorKind;
 use quorate::{Client, Collection};
-use quorate_harness::{Accept, Direction, Flow, Proxy, ReplicaSet, Shape};
+use quorate_harness::{Accept, Direction, Features, Flow, Proxy, ReplicaSet, Shape};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -42,8 +42,10 @@ impl Line {
         static SET: OnceLock<ReplicaSet> = OnceLock::new();
         static ALONE: Mutex<()> = Mutex::new(());
         let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-        let set = SET
-            .get_or_init(|| ReplicaSet::builder().members(1).proxied(true).start().expect("a replica set"));
+        let set = SET.get_or_init(|| {
+            let builder = ReplicaSet::builder().members(1).proxied(true).features(Features::from_env());
+            builder.start().expect("a replica set")
+        });
         set.proxy(0).heal();
         Line { set, _alone: alone }
     }

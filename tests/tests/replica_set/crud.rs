@@ -8,7 +8,7 @@ use quorate::bson::{Bson, Document, doc};
 use quorate::error::{ErrorKind, WriteFailure};
 use quorate::options::ReturnDocument;
 use quorate::{Client, Collection};
-use quorate_harness::Standalone;
+use quorate_harness::{Features, Standalone};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -309,7 +309,7 @@ fn sizes_of(inserts: &[Document]) -> Vec<usize> {
 }
 
 async fn a_standalone_server<R: TestRuntime>() {
-    let server = Standalone::start().expect("a server");
+    let server = Standalone::builder().features(Features::from_env()).start().expect("a server");
     let mut options = crate::support::options(&server.uri()).await;
     let book = crate::support::events::Notebook::listen(&mut options);
     let client: Client<R> = crate::support::client(options);

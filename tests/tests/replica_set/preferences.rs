@@ -31,7 +31,7 @@ async fn discovery_from_one_seed<R: TestRuntime>() {
     for more in ["", "&replicaSet=rs"] {
         // From a secondary, too.
         for seed in 0..3 {
-            let uri = format!("mongodb://{}/?appName=discovery{more}", set.address(seed));
+            let uri = set.uri_of(set.address(seed), &format!("appName=discovery{more}"));
             let client: Client<R> = Client::with_uri_str(uri).await.expect("a good connection string");
             fresh(&client).insert_one(doc! {}).await.expect("an insert");
             eventually::<R>("all members are known", SOON, || {
@@ -43,7 +43,7 @@ async fn discovery_from_one_seed<R: TestRuntime>() {
             .await;
         }
     }
-    let uri = format!("mongodb://{}/?directConnection=false", set.address(1));
+    let uri = set.uri_of(set.address(1), "directConnection=false");
     let client: Client<R> = Client::with_uri_str(uri).await.expect("a good connection string");
     fresh(&client).insert_one(doc! {}).await.expect("an insert");
 }
@@ -53,7 +53,7 @@ async fn a_direct_connection_to_a_secondary<R: TestRuntime>() {
     let things = fresh(&connect::<R>(&set).await);
     things.insert_one(doc! { "_id": 1 }).write_concern(WriteConcern::nodes(3)).await.expect("an insert");
     let secondary = set.secondaries()[0];
-    let uri = format!("mongodb://{}/?directConnection=true", set.address(secondary));
+    let uri = set.uri_of(set.address(secondary), "directConnection=true");
     let client: Client<R> = Client::with_uri_str(uri).await.expect("a good connection string");
     let there: Collection<Document, R> = client.database("suite").collection(things.name());
     // "If the topology is Single ... primaryPreferred": any read works without a read preference.

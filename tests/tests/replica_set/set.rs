@@ -5,7 +5,7 @@ use crate::support::events::Notebook;
 use quorate::Client;
 use quorate::bson::{Document, doc};
 use quorate::options::ClientOptions;
-use quorate_harness::{MemberSpec, ReplicaSet};
+use quorate_harness::{Features, MemberSpec, ReplicaSet};
 use std::ops::Deref;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -43,6 +43,7 @@ fn set() -> &'static ReplicaSet {
             .member(member("east", "0"))
             .member(member("east", "1"))
             .member(member("west", "2").priority(0.0))
+            .features(Features::from_env())
             .settings(doc! { "getLastErrorModes": { "eachDC": { "dc": 2 }, "everybody": { "id": 3 } } })
             .start()
             .expect("a replica set")

@@ -2,8 +2,8 @@
 
 use super::{Member, MemberSpec, ReplicaSet};
 use crate::admin::{Admin, AdminError};
+use crate::features::{Features, PASSWORD, SetUp, Tls, USER};
 use crate::fixtures::{self, default_version};
-use crate::login::Login;
 use crate::proxy::{Pids, Proxy, origin_by_pid};
 use crate::scratch::Scratch;
 use crate::server::Server;
@@ -24,7 +24,7 @@ pub struct ReplicaSetBuilder {
     settings: Document,
     extra_args: Vec<String>,
     proxied: bool,
-    auth: bool,
+    features: Features,
 }
 
 impl Default for ReplicaSetBuilder {
@@ -36,7 +36,7 @@ impl Default for ReplicaSetBuilder {
             settings: Document::new(),
             extra_args: Vec::new(),
             proxied: false,
-            auth: false,
+            features: Features::default(),
         }
     }
 }
@@ -102,7 +102,22 @@ impl ReplicaSetBuilder {
     /// [`ReplicaSet::create_user`] makes users for others.
     #[must_use]
     pub fn auth(mut self, auth: bool) -> Self {
-        self.auth = auth;
+        self.features.auth = auth;
+        self
+    }
+
+    /// With TLS, and [`ReplicaSet::certificates`].
+    #[must_use]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.features = self.features.tls(tls);
+        self
+    }
+
+    /// With all of that, and a connection string that has everything a client needs: the user, the authority, the
+    /// compressors.
+    #[must_use]
+    pub fn features(mut self, features: Features) -> Self {
+        self.features = features;
         self
     }
 
@@ -119,41 +134,28 @@ impl ReplicaSetBuilder {
         let first = first.ok_or("a set needs a member that can be primary")?;
         let scratch = Scratch::new().map_err(|e| format!("no temporary folder: {e}"))?;
         let pids: Pids = Arc::new(Mutex::new(vec![None; self.members.len()]));
-        let login = if self.auth { Some(self.write_key_file(&scratch)?) } else { None };
-        let members = self.start_members(&scratch, &pids, login.as_ref())?;
-        let set = ReplicaSet::new(self.name.clone(), members, pids, scratch);
+        let set_up = self.features.set_up(&scratch)?;
+        let members = self.start_members(&scratch, &pids, &set_up)?;
+        let set = ReplicaSet::new(self.name.clone(), members, pids, set_up, scratch);
         self.initiate(&set, first).map_err(|why| format!("{why}\n{}", set.log_tail(first)))?;
+        if set.set_up.wants_user() {
+            let mechanisms = ["SCRAM-SHA-1", "SCRAM-SHA-256"];
+            set.create_user("admin", USER, PASSWORD, &mechanisms).map_err(|e| format!("no user: {e}"))?;
+        }
         Ok(set)
     }
 
-    /// Adds the key file to the arguments, and gives what it stands for.
-    fn write_key_file(&mut self, scratch: &Scratch) -> Result<Login, String> {
-        use std::io::Write;
-        use std::os::unix::fs::OpenOptionsExt;
-        // It protects a test's servers on 127.0.0.1 from nobody.
-        const KEY: &str = "0123456789abcdefQuorateHarness";
-        let path = scratch.path().join("key");
-        // Servers refuse one that others may read.
-        let file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
-        file.and_then(|mut file| file.write_all(KEY.as_bytes())).map_err(|e| format!("no key file: {e}"))?;
-        self.extra_args.extend(["--auth".into(), "--keyFile".into(), path.display().to_string()]);
-        Ok(Login::system(KEY))
-    }
-
-    fn start_members(
-        &self,
-        scratch: &Scratch,
-        pids: &Pids,
-        login: Option<&Login>,
-    ) -> Result<Vec<Member>, String> {
+    fn start_members(&self, scratch: &Scratch, pids: &Pids, set_up: &SetUp) -> Result<Vec<Member>, String> {
         let binary = fixtures::mongod(&self.version)?;
         let mut args: Vec<String> = vec!["--replSet".into(), self.name.clone()];
         args.extend(["--oplogSize".into(), "64".into()]);
+        args.extend(set_up.args.iter().cloned());
         args.extend(self.extra_args.iter().cloned());
         let mut servers = Vec::new();
         for i in 0..self.members.len() {
             let dir = scratch.path().join(format!("member{i}"));
-            let mut server = Server::new(binary.clone(), dir, args.clone()).map_err(|e| e.to_string())?;
+            let server = Server::new(binary.clone(), dir, args.clone(), set_up.access.clone());
+            let mut server = server.map_err(|e| e.to_string())?;
             server.spawn()?;
             servers.push(server);
         }
@@ -164,7 +166,7 @@ impl ReplicaSetBuilder {
                 *slot = server.pid();
             }
             let proxy = if self.proxied { Some(proxy_before(&server, i, pids)?) } else { None };
-            members.push(Member::new(spec.clone(), server, proxy, login.cloned()));
+            members.push(Member::new(spec.clone(), server, proxy, set_up.access.clone()));
         }
         Ok(members)
     }

@@ -76,7 +76,7 @@ impl ReplicaSet {
     /// When it does not come up; the text says why.
     pub fn restart(&self, i: usize) -> Result<(), String> {
         drop(self.member(i).take_idle());
-        let result = self.member(i).server().restart().map(drop);
+        let result = self.member(i).server().restart();
         self.note_pid(i);
         result
     }

@@ -4,7 +4,10 @@ mod builder;
 mod faults;
 mod member;
 
+use crate::access::Access;
 use crate::admin::{Admin, AdminError};
+use crate::certificates::Certificates;
+use crate::features::SetUp;
 use crate::login::Login;
 use crate::proxy::{Pids, Proxy};
 use crate::scratch::Scratch;
@@ -30,6 +33,7 @@ pub struct ReplicaSet {
     name: String,
     members: Vec<Member>,
     pids: Pids,
+    set_up: SetUp,
     // After the members: folders go when nobody writes there any more.
     _scratch: Scratch,
 }
@@ -40,18 +44,18 @@ pub(crate) struct Member {
     proxy: Option<Proxy>,
     address: String,
     direct: String,
-    login: Option<Login>,
+    access: Access,
     server: Mutex<Server>,
     idle: Mutex<Option<Admin>>,
     isolated: Mutex<bool>,
 }
 
 impl Member {
-    fn new(spec: MemberSpec, server: Server, proxy: Option<Proxy>, login: Option<Login>) -> Self {
+    fn new(spec: MemberSpec, server: Server, proxy: Option<Proxy>, access: Access) -> Self {
         let direct = server.address();
         let address = proxy.as_ref().map_or_else(|| direct.clone(), Proxy::address);
         let (idle, isolated) = (Mutex::new(None), Mutex::new(false));
-        Member { spec, proxy, address, direct, login, server: Mutex::new(server), idle, isolated }
+        Member { spec, proxy, address, direct, access, server: Mutex::new(server), idle, isolated }
     }
 
     fn server(&self) -> MutexGuard<'_, Server> {
@@ -60,11 +64,7 @@ impl Member {
 
     /// A new connection, logged in where that is needed.
     pub(crate) fn connect(&self, timeout: Duration) -> Result<Admin, AdminError> {
-        let mut admin = Admin::connect(&self.direct, timeout)?;
-        if let Some(login) = &self.login {
-            login.on(&mut admin)?;
-        }
-        Ok(admin)
+        self.access.connect(&self.direct, timeout)
     }
 
     /// Runs a command over the kept connection, or a new one when there is none or the server has closed it.
@@ -101,15 +101,40 @@ impl ReplicaSet {
         ReplicaSetBuilder::default()
     }
 
-    pub(crate) fn new(name: String, members: Vec<Member>, pids: Pids, scratch: Scratch) -> Self {
-        ReplicaSet { name, members, pids, _scratch: scratch }
+    pub(crate) fn new(
+        name: String,
+        members: Vec<Member>,
+        pids: Pids,
+        set_up: SetUp,
+        scratch: Scratch,
+    ) -> Self {
+        ReplicaSet { name, members, pids, set_up, _scratch: scratch }
     }
 
-    /// The connection string: all members that are not hidden, and the name of the set.
+    /// The connection string: all members that are not hidden, the name of the set, and what its [features](crate::Features)
+    /// need.
     pub fn uri(&self) -> String {
         let seeds: Vec<&str> =
             self.members.iter().filter(|m| !m.spec.hidden).map(|m| m.address.as_str()).collect();
-        format!("mongodb://{}/?replicaSet={}", seeds.join(","), self.name)
+        self.uri_of(&seeds.join(","), &format!("replicaSet={}", self.name))
+    }
+
+    /// A connection string with other hosts and options, and what the features need.
+    pub fn uri_of(&self, hosts: &str, options: &str) -> String {
+        format!("mongodb://{}{hosts}/?{options}{}", self.set_up.user_info(), self.set_up.options())
+    }
+
+    /// The certificates of its servers and clients.
+    ///
+    /// # Panics
+    /// When it has no TLS.
+    pub fn certificates(&self) -> &Certificates {
+        self.set_up.certificates.as_ref().expect("the set was started with TLS")
+    }
+
+    /// Whoever the harness logs in as, where that is needed.
+    pub fn login(&self) -> Option<&Login> {
+        self.set_up.access.login()
     }
 
     /// The name of the set.
