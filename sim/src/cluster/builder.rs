@@ -8,6 +8,7 @@ use crate::node::NodeId;
 use crate::repl::{Config, Member, MemberConfig};
 use crate::world::{Keep, Link, World, WorldOptions, child_seed};
 use quorate::{Runtime, ServerAddress};
+use quorate_core::wire::compression::Compressor;
 use quorate_core::{DEFAULT_PORT, Duration};
 use std::fmt;
 use std::sync::Arc;
@@ -23,6 +24,7 @@ pub struct Builder {
     keep: Keep,
     clients: usize,
     pub(super) elect: bool,
+    compressors: Option<Vec<Compressor>>,
     adjust: Option<Adjust<MongodSettings>>,
 }
 
@@ -69,6 +71,7 @@ impl Builder {
             keep: Keep::default(),
             clients: 1,
             elect: true,
+            compressors: None,
             adjust: None,
         }
     }
@@ -122,6 +125,13 @@ impl Builder {
     /// handed over.
     pub fn unelected(mut self) -> Self {
         self.elect = false;
+        self
+    }
+
+    /// The compressors that servers have (`--networkMessageCompressors`); all three unless it is said. A client uses one where its
+    /// own options name it, and only those that were compiled in.
+    pub fn compressors(mut self, compressors: &[Compressor]) -> Self {
+        self.compressors = Some(compressors.to_vec());
         self
     }
 
@@ -249,6 +259,9 @@ impl Builder {
             .map(|(number, address)| {
                 let seed = child_seed(self.seed, "process", number);
                 let mut settings = MongodSettings::new(address.clone(), seed);
+                if let Some(compressors) = &self.compressors {
+                    settings.compressors.clone_from(compressors);
+                }
                 if let Some(adjust) = &self.adjust {
                     adjust(number as usize, &mut settings);
                 }

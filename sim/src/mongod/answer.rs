@@ -87,7 +87,7 @@ impl Mongod {
     fn encode(&mut self, op: &mut Op, body: Document, times: Option<Times>, failed: bool) -> Answer {
         let number = self.next_request();
         let streams = !failed && op.again.is_some() && streams_on(&body);
-        let bytes = reply::encode(&body, times, op.reply_to, number, streams);
+        let bytes = reply::encode(&body, times, op.reply_to, number, streams, &mut self.compression);
         if streams && let (Some(again), Ok(version)) = (&mut op.again, body.get_document("topologyVersion")) {
             // The next hello of the stream waits for a change since this one.
             again.insert("topologyVersion", version.clone());

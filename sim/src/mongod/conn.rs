@@ -1,5 +1,6 @@
 //! One client's connection, as its server sees it.
 
+use super::compression::Compression;
 use super::request::{self, Refusal, Request};
 use super::scram::Conversation;
 use quorate_core::wire::ReadBuffer;
@@ -54,12 +55,12 @@ impl Conn {
     }
 
     /// The next message, once the last one has been answered.
-    pub(crate) fn next(&mut self) -> Option<Result<Request, Refusal>> {
+    pub(crate) fn next(&mut self, compression: &mut Compression) -> Option<Result<Request, Refusal>> {
         if self.op.is_some() || self.closed {
             return None;
         }
         match self.buffer.next_frame() {
-            Ok(frame) => frame.map(|frame| request::read(&frame)),
+            Ok(frame) => frame.map(|frame| request::open(&frame, compression)),
             Err(_) => Some(Err(Refusal::Close)),
         }
     }

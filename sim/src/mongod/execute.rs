@@ -76,7 +76,7 @@ impl Mongod {
             "serverStatus" => {
                 let uptime = wall - wall_millis(self.process.started);
                 let open = i32::try_from(self.conns.len()).unwrap_or(i32::MAX);
-                Ok(info::server_status(&self.settings, wall, uptime, open))
+                Ok(info::server_status(&self.settings, wall, uptime, open, &self.compression))
             }
             "hostInfo" => Ok(info::host_info(&self.settings, wall)),
             "getLog" => Ok(doc! { "totalLinesWritten": 0, "log": [] }),
@@ -195,6 +195,9 @@ impl Mongod {
             }
         }
         hello::limits(&mut reply, &self.settings, wall_millis(now), self.number_of(op));
+        if let Some(common) = self.compression.negotiate(&op.body) {
+            reply.insert("compression", common);
+        }
         if let Some(id) = self.settings.service_id.filter(|_| arguments.load_balanced) {
             reply.insert("serviceId", bson::oid::ObjectId::from_bytes(id));
         }

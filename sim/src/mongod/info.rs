@@ -1,5 +1,6 @@
 //! Commands that only tell something about the server.
 
+use super::compression::Compression;
 use super::generic::missing;
 use super::settings::MongodSettings;
 use crate::store::Failure;
@@ -72,6 +73,7 @@ pub(crate) fn server_status(
     wall_millis: i64,
     uptime_millis: i64,
     connections: i32,
+    compression: &Compression,
 ) -> Document {
     doc! {
         "host": settings.host.to_string(),
@@ -83,6 +85,7 @@ pub(crate) fn server_status(
         "uptimeEstimate": uptime_millis / 1000,
         "localTime": DateTime::from_millis(wall_millis),
         "connections": { "current": connections, "available": 51_200 - connections },
+        "network": { "compression": compression.shown() },
         "storageEngine": {
             "name": "wiredTiger",
             "supportsCommittedReads": true,

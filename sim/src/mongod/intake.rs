@@ -15,7 +15,7 @@ impl Mongod {
     /// Reads a connection's next message, if it is its turn.
     pub(super) fn read_on(&mut self, now: Instant, conn: ConnId) {
         let Some(open) = self.conns.get_mut(&conn) else { return };
-        match open.next() {
+        match open.next(&mut self.compression) {
             None => {}
             Some(Ok(request)) => self.begin(now, Origin::Client(conn), request),
             Some(Err(Refusal::Close)) => self.close(conn),
@@ -35,7 +35,7 @@ impl Mongod {
 
     /// A mongos wants something done.
     pub(super) fn handle_routed(&mut self, now: Instant, from: NodeId, call: u64, body: Document) {
-        let reply_to = ReplyTo { request_id: 0, legacy: false, silent: false, exhaust: false };
+        let reply_to = ReplyTo::plain(0);
         self.begin(now, Origin::Router { from, call }, Request { reply_to, body });
     }
 

@@ -19,6 +19,7 @@ mod answer;
 mod client_tests;
 pub(crate) mod codes;
 pub(crate) mod commands;
+pub(crate) mod compression;
 mod concern;
 pub(crate) mod conn;
 mod execute;
@@ -50,6 +51,7 @@ use crate::node::{ConnId, NodeId, NodeOutput};
 use crate::repl::{self, Member};
 use crate::store::Store;
 use bson::Document;
+use compression::Compression;
 use conn::Conn;
 use failpoint::FailCommand;
 use hello::TopologyVersion;
@@ -107,6 +109,7 @@ pub struct Mongod {
     out: VecDeque<NodeOutput<Message>>,
     fail: FailCommand,
     credentials: Credentials,
+    compression: Compression,
     rng: Rng,
     process: Process,
     /// Optimes and journal of a server that is alone.
@@ -163,6 +166,7 @@ impl Mongod {
         let store = Store::new(rng.next_u64());
         let credentials = Credentials::new(settings.users.clone(), rng.next_u64());
         Mongod {
+            compression: Compression::new(&settings.compressors),
             settings,
             member,
             store,

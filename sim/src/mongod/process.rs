@@ -172,6 +172,7 @@ impl Mongod {
         self.awaiting_change.clear();
         self.fail = super::failpoint::FailCommand::default();
         self.cluster_time = quorate_core::raw::Timestamp::default();
+        self.compression.reset();
     }
 
     /// What is still in progress is answered before its connection closes: with what it came to, or that the end came first.

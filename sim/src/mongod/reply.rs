@@ -1,6 +1,7 @@
 //! Replies into bytes, with what the server itself adds to them.
 
 use super::codes::code_name;
+use super::compression::Compression;
 use super::request::ReplyTo;
 use bson::{Bson, Document};
 use quorate_core::raw::{DocWriter, RawDoc, Timestamp};
@@ -22,6 +23,7 @@ pub(crate) fn encode(
     to: ReplyTo,
     request_id: i32,
     more: bool,
+    compression: &mut Compression,
 ) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(256);
     if body.to_writer(&mut bytes).is_err() {
@@ -38,7 +40,11 @@ pub(crate) fn encode(
         let flags = if more { Flags::MORE_TO_COME } else { Flags::NONE };
         encode_op_msg(&mut message, request_id, to.request_id, flags, body)
     };
-    if written.is_ok() { message } else { Vec::new() }
+    match (written, to.compressor) {
+        (Err(_), _) => Vec::new(),
+        (Ok(_), None) => message,
+        (Ok(_), Some(compressor)) => compression.pack(compressor, message),
+    }
 }
 
 /// The answer to a message of the time before `OP_MSG` that is not served any more.

@@ -1,8 +1,10 @@
 //! Bytes into commands: what one message asks for, or how the real server refuses it.
 
+use super::compression::Compression;
 use crate::store::Failure;
 use bson::{Bson, Document};
 use quorate_core::raw::RawDoc;
+use quorate_core::wire::compression::Compressor;
 use quorate_core::wire::{self, Flags, HEADER_LENGTH, Header, WireError, op_code};
 
 /// Where the server sends those who still use queries.
@@ -20,6 +22,15 @@ pub(crate) struct ReplyTo {
     pub(crate) silent: bool,
     /// Several answers are welcome (`exhaustAllowed`).
     pub(crate) exhaust: bool,
+    /// Compressed, because the request was.
+    pub(crate) compressor: Option<Compressor>,
+}
+
+impl ReplyTo {
+    /// As to any message that asks for nothing special.
+    pub(crate) fn plain(request_id: i32) -> Self {
+        ReplyTo { request_id, legacy: false, silent: false, exhaust: false, compressor: None }
+    }
 }
 
 /// One message's command.
@@ -42,6 +53,17 @@ pub(crate) enum Refusal {
     QueryFailure(i32, Document),
 }
 
+/// Reads one whole message, compressed or not.
+pub(crate) fn open(frame: &[u8], compression: &mut Compression) -> Result<Request, Refusal> {
+    let Some((message, compressor)) = compression.open(frame)? else { return read(frame) };
+    let compressor = Some(compressor);
+    match read(&message) {
+        Ok(request) => Ok(Request { reply_to: ReplyTo { compressor, ..request.reply_to }, ..request }),
+        Err(Refusal::Answer(to, failure)) => Err(Refusal::Answer(ReplyTo { compressor, ..to }, failure)),
+        Err(refusal) => Err(refusal),
+    }
+}
+
 /// Reads one whole message.
 pub(crate) fn read(frame: &[u8]) -> Result<Request, Refusal> {
     let header = frame.first_chunk::<HEADER_LENGTH>().map(Header::from_bytes).ok_or(Refusal::Close)?;
@@ -53,8 +75,7 @@ pub(crate) fn read(frame: &[u8]) -> Result<Request, Refusal> {
 }
 
 fn msg(header: Header, frame: &[u8]) -> Result<Request, Refusal> {
-    let mut reply_to =
-        ReplyTo { request_id: header.request_id, legacy: false, silent: false, exhaust: false };
+    let mut reply_to = ReplyTo::plain(header.request_id);
     let incoming = wire::decode(frame).map_err(|error| malformed(reply_to, error))?;
     reply_to.silent = incoming.flags.contains(Flags::MORE_TO_COME);
     reply_to.exhaust = incoming.flags.contains(Flags::EXHAUST_ALLOWED);
@@ -93,7 +114,7 @@ fn malformed(reply_to: ReplyTo, error: WireError) -> Refusal {
 /// The first hello of a driver that does not know yet whom it talks to; since 5.1 nothing else.
 fn query(header: Header, frame: &[u8]) -> Result<Request, Refusal> {
     let query = wire::decode_op_query(frame).map_err(|_| Refusal::Close)?;
-    let reply_to = ReplyTo { request_id: header.request_id, legacy: true, silent: false, exhaust: false };
+    let reply_to = ReplyTo { legacy: true, ..ReplyTo::plain(header.request_id) };
     let Some(db) = query.namespace.strip_suffix(".$cmd") else { return Err(removed(header)) };
     let mut body = document(query.query, reply_to)?;
     // Old drivers wrap the command to send a read preference beside it.

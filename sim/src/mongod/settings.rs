@@ -1,5 +1,6 @@
 //! How a simulated server is set up: what `mongod`'s command line and configuration file are to the real one.
 
+use quorate_core::wire::compression::Compressor;
 use quorate_core::{Duration, Rng, ServerAddress};
 
 /// The wire version of MongoDB 6.0.
@@ -26,6 +27,8 @@ pub struct MongodSettings {
     pub test_commands: bool,
     /// `serviceId`, which hello shows to clients that come through a load balancer.
     pub service_id: Option<[u8; 12]>,
+    /// The compressors it has (`--networkMessageCompressors`): those of them that this build has, all three by default.
+    pub compressors: Vec<Compressor>,
 }
 
 impl MongodSettings {
@@ -41,6 +44,11 @@ impl MongodSettings {
             reply_delay: Delay::between(Duration::from_micros(50), Duration::from_micros(150)),
             test_commands: true,
             service_id: None,
+            compressors: vec![
+                Compressor::Snappy,
+                Compressor::Zstd { level: None },
+                Compressor::Zlib { level: None },
+            ],
         }
     }
 

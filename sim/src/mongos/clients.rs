@@ -63,7 +63,11 @@ impl Mongos {
 
     /// Reads a connection's next message, if it is its turn.
     pub(super) fn read_on(&mut self, now: Instant, conn: ConnId) {
-        let Some(next) = self.clients.get_mut(&conn).and_then(|client| client.conn.next()) else { return };
+        let Some(next) =
+            self.clients.get_mut(&conn).and_then(|client| client.conn.next(&mut self.compression))
+        else {
+            return;
+        };
         match next {
             Ok(request) => {
                 let (id, job) = self.new_job(conn, request);
@@ -210,7 +214,8 @@ impl Mongos {
         };
         let streams = !failed && job.again.is_some();
         let number = self.number();
-        let bytes = reply::encode(&body, self.times(), job.reply_to, number, streams);
+        let times = self.times();
+        let bytes = reply::encode(&body, times, job.reply_to, number, streams, &mut self.compression);
         if streams && let (Some(again), Ok(version)) = (&mut job.again, body.get_document("topologyVersion"))
         {
             again.insert("topologyVersion", version.clone());

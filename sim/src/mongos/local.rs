@@ -27,7 +27,7 @@ impl Mongos {
             "getParameter" => info::get_parameter(body),
             "serverStatus" => {
                 let open = i32::try_from(self.clients.len()).unwrap_or(i32::MAX);
-                let mut status = info::server_status(&self.settings, wall, 0, open);
+                let mut status = info::server_status(&self.settings, wall, 0, open, &self.compression);
                 status.insert("process", "mongos");
                 Ok(status)
             }
@@ -131,6 +131,9 @@ impl Mongos {
         reply.insert("topologyVersion", self.version.shown());
         hello::limits(&mut reply, &self.settings, wall_millis(now), number);
         reply.remove("readOnly");
+        if let Some(common) = self.compression.negotiate(&job.body) {
+            reply.insert("compression", common);
+        }
         if arguments.load_balanced && through_balancer {
             reply.insert("serviceId", bson::oid::ObjectId::from_bytes(self.version.process_id));
         }

@@ -26,6 +26,7 @@ mod shards;
 mod tests;
 mod transactions;
 
+use crate::mongod::compression::Compression;
 use crate::mongod::conn::Conn;
 use crate::mongod::failpoint::{FailCommand, Strike};
 use crate::mongod::hello::TopologyVersion;
@@ -66,6 +67,7 @@ pub struct Mongos {
     out: VecDeque<NodeOutput<Message>>,
     fail: FailCommand,
     credentials: Credentials,
+    compression: Compression,
     rng: Rng,
     version: TopologyVersion,
     running: bool,
@@ -182,6 +184,7 @@ impl Mongos {
         let mut rng = Rng::new(settings.seed);
         let credentials = Credentials::new(settings.users.clone(), rng.next_u64());
         Mongos {
+            compression: Compression::new(&settings.compressors),
             settings,
             shards: shards.into_iter().map(Shard::new).collect(),
             clients: BTreeMap::new(),

@@ -13,11 +13,13 @@ pub(crate) const NOTHING: OpTime = OpTime::new(-1, 0, 0);
 pub(crate) struct Log {
     entries: VecDeque<SharedEntry>,
     floor: OpTime,
+    /// What the entries take in memory.
+    bytes: u64,
 }
 
 impl Log {
     pub(crate) fn new() -> Self {
-        Log { entries: VecDeque::new(), floor: NOTHING }
+        Log { entries: VecDeque::new(), floor: NOTHING, bytes: 0 }
     }
 
     /// The last entry's optime; [`NOTHING`] when there never was one.
@@ -41,6 +43,7 @@ impl Log {
     pub(crate) fn push(&mut self, entry: SharedEntry) -> bool {
         let fits = entry.optime > self.last();
         if fits {
+            self.bytes += entry.footprint();
             self.entries.push_back(entry);
         }
         fits
@@ -76,20 +79,28 @@ impl Log {
     pub(crate) fn truncate_after(&mut self, optime: OpTime) -> usize {
         let keep = self.position(optime);
         let gone = self.entries.len() - keep;
+        self.bytes -= self.entries.range(keep..).map(|entry| entry.footprint()).sum::<u64>();
         self.entries.truncate(keep);
         gone
     }
 
-    /// Drops the oldest entries beyond `capacity`, but none after `committed`: those may still have to be undone.
+    /// Drops the oldest entries beyond `count` and beyond `bytes`, but none after `committed`: those may still have to be undone.
     /// Says whether there were any.
-    pub(crate) fn trim(&mut self, capacity: usize, committed: OpTime) -> bool {
+    pub(crate) fn trim(&mut self, count: usize, bytes: u64, committed: OpTime) -> bool {
         let before = self.floor;
-        while self.entries.len() > capacity {
-            match self.entries.front() {
-                Some(first) if first.optime <= committed => self.floor = first.optime,
-                _ => break,
+        while self.entries.len() > count || self.bytes > bytes {
+            // The last one stays, however large: it says where the log ends.
+            let Some(first) = self.entries.front().filter(|first| first.optime <= committed) else { break };
+            if self.entries.len() == 1 {
+                break;
             }
+            self.floor = first.optime;
+            self.bytes -= first.footprint();
             self.entries.pop_front();
+        }
+        // After an initial sync, or a member's return, there may be room for many more.
+        if self.entries.capacity() > 64 && self.entries.capacity() / 4 > self.entries.len() {
+            self.entries.shrink_to(self.entries.len() * 2);
         }
         self.floor != before
     }
@@ -97,6 +108,7 @@ impl Log {
     /// Starts again from a copy of somebody's data as of `at`.
     pub(crate) fn reset(&mut self, at: OpTime) {
         self.entries.clear();
+        self.bytes = 0;
         self.floor = at;
     }
 
@@ -152,12 +164,25 @@ mod tests {
     #[test]
     fn drops_only_what_is_committed_and_remembers_where() {
         let mut log = log(&[(1, 1), (1, 2), (1, 3), (2, 4)]);
-        log.trim(1, OpTime::new(1, 2, 1));
+        log.trim(1, u64::MAX, OpTime::new(1, 2, 1));
         assert_eq!(log.floor(), OpTime::new(1, 2, 1));
         assert!(log.contains(OpTime::new(1, 2, 1)) && !log.contains(OpTime::new(1, 1, 1)));
         assert_eq!(log.after(log.floor(), 9).len(), 2);
         assert_eq!(log.terms(9), [OpTime::new(2, 4, 1), OpTime::new(1, 3, 1)]);
         assert_eq!(log.truncate_after(OpTime::new(1, 3, 1)), 1);
         assert_eq!(log.last(), OpTime::new(1, 3, 1));
+    }
+
+    #[test]
+    fn drops_what_is_beyond_its_bytes_but_for_the_last() {
+        let mut log = log(&[(1, 1), (1, 2), (1, 3), (1, 4)]);
+        let one = log.bytes / 4;
+        assert!(log.trim(9, 2 * one + 1, OpTime::new(1, 4, 1)));
+        assert_eq!((log.entries.len(), log.bytes), (2, 2 * one));
+        assert!(log.trim(9, 0, OpTime::new(1, 4, 1)));
+        assert!(!log.trim(9, 0, OpTime::new(1, 4, 1)));
+        assert_eq!((log.last(), log.floor()), (OpTime::new(1, 4, 1), OpTime::new(1, 3, 1)));
+        assert_eq!(log.truncate_after(OpTime::new(1, 3, 1)), 1);
+        assert_eq!(log.bytes, 0);
     }
 }

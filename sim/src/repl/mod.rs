@@ -395,7 +395,7 @@ impl Member {
         self.send_due_heartbeats(now);
         self.pump_followers(now);
         self.report_progress(now);
-        if self.disk.log.trim(self.timing.log_capacity, self.commit) {
+        if self.disk.log.trim(self.timing.log_capacity, self.timing.log_bytes, self.commit) {
             self.drop_stragglers();
         }
         self.show_hello();

@@ -28,6 +28,8 @@ pub struct Timing {
     pub noop_interval: Duration,
     /// How many committed entries the oplog keeps.
     pub log_capacity: usize,
+    /// How many bytes of memory they may take, about.
+    pub log_bytes: u64,
 }
 
 impl Default for Timing {
@@ -44,6 +46,7 @@ impl Default for Timing {
             quiesce: Duration::from_secs(15),
             noop_interval: Duration::from_secs(10),
             log_capacity: 4_000,
+            log_bytes: 1_000_000,
         }
     }
 }

@@ -50,8 +50,9 @@ use std::sync::Arc;
 const HISTORY: u32 = 10;
 /// How long the record of a session's last write stays, in seconds: `localLogicalSessionTimeoutMinutes`.
 const SESSION_HISTORY: u32 = 30 * 60;
-/// Below so many sessions nothing is worth forgetting.
-const MANY_SESSIONS: usize = 1024;
+/// How often old ones are looked for, in seconds.
+const SESSION_CHECK: u32 = 60;
+const SESSION_LOOKS: u8 = 30;
 
 /// The data of one simulated server.
 #[derive(Debug)]
@@ -68,6 +69,7 @@ pub struct Store {
     committed: OpTime,
     generation: u64,
     history: u32,
+    next_session_check: u32,
 }
 
 impl Store {
@@ -86,6 +88,7 @@ impl Store {
             committed: OpTime::default(),
             generation: 0,
             history: HISTORY,
+            next_session_check: 0,
         }
     }
 
@@ -135,8 +138,9 @@ impl Store {
         let horizon = self.horizon();
         self.data.trim(horizon);
         self.sessions.trim(self.committed);
-        if self.sessions.len() > MANY_SESSIONS {
-            self.sessions.expire(optime.ts.time.saturating_sub(SESSION_HISTORY));
+        if optime.ts.time >= self.next_session_check {
+            self.next_session_check = optime.ts.time.saturating_add(SESSION_CHECK);
+            self.sessions.expire(optime.ts.time.saturating_sub(SESSION_HISTORY), SESSION_LOOKS);
         }
     }
 

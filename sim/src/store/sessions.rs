@@ -18,6 +18,8 @@ pub(crate) const COMMIT: i32 = -1;
 struct Known {
     number: i64,
     state: State,
+    /// How often somebody has looked for old sessions since it was last heard of.
+    age: u8,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,7 +85,7 @@ impl Sessions {
                 "Cannot retry a retryable write that has been converted into a transaction",
             )),
             _ => {
-                self.known.insert(lsid, Known { number, state: State::Retryable });
+                self.known.insert(lsid, Known { number, state: State::Retryable, age: 0 });
                 Ok(before.is_some_and(|k| k.state == State::InProgress && k.number < number))
             }
         }
@@ -99,7 +101,7 @@ impl Sessions {
                 "Only servers in a sharded cluster can start a new transaction at the active transaction number",
             )),
             _ => {
-                self.known.insert(lsid, Known { number, state: State::InProgress });
+                self.known.insert(lsid, Known { number, state: State::InProgress, age: 0 });
                 Ok(before.is_some_and(|k| k.state == State::InProgress))
             }
         }
@@ -153,10 +155,12 @@ impl Sessions {
             logged.last = entry.optime;
             logged.statements.insert(statement.stmt_id, entry.clone());
         }
-        let known = self.known.entry(statement.lsid).or_insert(Known { number: -1, state: State::Retryable });
+        let known =
+            self.known.entry(statement.lsid).or_insert(Known { number: -1, state: State::Retryable, age: 0 });
         if known.number <= statement.txn_number {
             let committed = statement.stmt_id == COMMIT;
             *known = Known {
+                age: 0,
                 number: statement.txn_number,
                 state: if committed { State::Committed } else { State::Retryable },
             };
@@ -207,16 +211,15 @@ impl Sessions {
         }
     }
 
-    /// Forgets sessions whose last write is before `second`, as the server does after half an hour.
-    pub(crate) fn expire(&mut self, second: u32) {
+    /// Forgets sessions whose last write is before `second`, as the server does after half an hour, and those without one that
+    /// nobody has been heard of in for `looks` calls.
+    pub(crate) fn expire(&mut self, second: u32, looks: u8) {
         self.logged.retain(|_, logged| logged.last.ts.time >= second);
         let logged = &self.logged;
-        self.known.retain(|lsid, known| known.state == State::InProgress || logged.contains_key(lsid));
-    }
-
-    /// How many sessions have written.
-    pub(crate) fn len(&self) -> usize {
-        self.logged.len().max(self.known.len())
+        self.known.retain(|lsid, known| {
+            known.age = known.age.saturating_add(1);
+            known.state == State::InProgress || known.age <= looks || logged.contains_key(lsid)
+        });
     }
 
     fn known(&self, lsid: &[u8; 16]) -> Option<Known> {
@@ -224,7 +227,7 @@ impl Sessions {
             let logged = self.logged.get(lsid)?;
             let committed = logged.statements.contains_key(&COMMIT);
             let state = if committed { State::Committed } else { State::Retryable };
-            Some(Known { number: logged.number, state })
+            Some(Known { number: logged.number, state, age: 0 })
         })
     }
 }

@@ -1,16 +1,16 @@
 //! One collection: its records in natural order, the look-up by `_id`, its other indexes.
 
+use super::ids::IdIndex;
 use super::index::{Index, Writer, duplicate_key};
 use super::{Record, RecordId, TxnId, View};
 use crate::oplog::Namespace;
 use crate::store::failure::Result;
 use crate::store::query::{Filter, Ids};
-use crate::store::value::{Key, as_i64, document_size, truthy};
+use crate::store::value::{as_i64, document_size, truthy};
 use bson::{Bson, Document, doc};
 use quorate_core::concern::OpTime;
 use quorate_core::raw::Timestamp;
 use std::collections::BTreeMap;
-use std::ops::Bound;
 use std::sync::Arc;
 
 /// One collection.
@@ -27,8 +27,7 @@ pub(crate) struct Collection {
     /// The transaction in progress that makes it.
     maker: Option<TxnId>,
     records: BTreeMap<RecordId, Record>,
-    /// Records by `_id`: one, or several where a document was deleted and made anew.
-    ids: BTreeMap<Key, Vec<RecordId>>,
+    ids: IdIndex,
     indexes: Vec<Index>,
     next: RecordId,
     live: i64,
@@ -54,7 +53,7 @@ impl Collection {
             dropped: None,
             maker,
             records: BTreeMap::new(),
-            ids: BTreeMap::new(),
+            ids: IdIndex::default(),
             indexes: Vec::new(),
             next: 1,
             live: 0,
@@ -130,28 +129,16 @@ impl Collection {
         filter: &'c Filter,
         view: View,
     ) -> Box<dyn Iterator<Item = Found<'c>> + 'c> {
-        let look_up = move |id: &RecordId| Some((*id, self.records.get(id)?.visible(view)?));
+        let look_up = move |id: RecordId| Some((id, self.records.get(&id)?.visible(view)?));
         let passes = move |found: &Found<'c>| filter.matches(found.1);
         match filter.ids() {
-            Ids::All if filter.goes_by_id() => {
-                Box::new(self.ids.values().flatten().filter_map(look_up).filter(passes))
-            }
+            Ids::All if filter.goes_by_id() => Box::new(self.ids.all().filter_map(look_up).filter(passes)),
             Ids::All => Box::new(self.after(0, view).filter(passes)),
-            Ids::These(ids) => Box::new(
-                ids.into_iter()
-                    .filter_map(|id| self.ids.get(&Key(id.clone())))
-                    .flatten()
-                    .filter_map(look_up)
-                    .filter(passes),
-            ),
+            Ids::These(ids) => {
+                Box::new(ids.into_iter().flat_map(|id| self.ids.of(id)).filter_map(look_up).filter(passes))
+            }
             Ids::Between(low, high) => {
-                let (low, high) = (owned(low), owned(high));
-                if is_empty_range(&low, &high) {
-                    return Box::new(std::iter::empty());
-                }
-                Box::new(
-                    self.ids.range((low, high)).flat_map(|(_, ids)| ids).filter_map(look_up).filter(passes),
-                )
+                Box::new(self.ids.between(low, high).filter_map(look_up).filter(passes))
             }
         }
     }
@@ -166,9 +153,8 @@ impl Collection {
     ) -> Result<()> {
         if own.is_none()
             && let Some(id) = document.get("_id")
-            && let Some(records) = self.ids.get(&Key(id.clone()))
         {
-            for record in records.iter().filter_map(|r| self.records.get(r)) {
+            for record in self.ids.of(id).filter_map(|r| self.records.get(&r)) {
                 if writer.collides(record, |_| true)? {
                     return Err(duplicate_key(self, "_id_", doc! { "_id": 1 }, doc! { "_id": id.clone() }));
                 }
@@ -287,14 +273,13 @@ impl Collection {
         let id = self.next;
         self.next += 1;
         self.records.insert(id, Record::default());
-        self.ids.entry(Key(key.clone())).or_default().push(id);
+        self.ids.insert(key, id);
         id
     }
 
     /// The record of this `_id` that is there, or that a transaction is at.
     fn living(&self, key: &Bson) -> Option<RecordId> {
-        let ids = self.ids.get(&Key(key.clone()))?;
-        ids.iter().rev().copied().find(|id| {
+        self.ids.of(key).rev().find(|id| {
             self.records.get(id).is_some_and(|r| match r.pending() {
                 Some((_, content)) => content.is_some(),
                 None => r.newest().is_some(),
@@ -343,23 +328,9 @@ impl Collection {
         }
         self.records.remove(&id);
         match gone.first().and_then(|d| d.get("_id")) {
-            Some(key) => self.forget_id(&Key(key.clone()), id),
-            None => {
-                // A tombstone without its document: trimmed before. Rare enough to look for.
-                let key = self.ids.iter().find(|(_, ids)| ids.contains(&id)).map(|(key, _)| key.clone());
-                if let Some(key) = key {
-                    self.forget_id(&key, id);
-                }
-            }
-        }
-    }
-
-    fn forget_id(&mut self, key: &Key, id: RecordId) {
-        if let Some(ids) = self.ids.get_mut(key) {
-            ids.retain(|other| *other != id);
-            if ids.is_empty() {
-                self.ids.remove(key);
-            }
+            Some(key) => self.ids.remove(key, id),
+            // A tombstone without its document: trimmed before. Rare enough to look for.
+            None => self.ids.forget(id),
         }
     }
 
@@ -371,21 +342,4 @@ impl Collection {
 
 fn size(document: &Document) -> i64 {
     i64::try_from(document_size(document)).unwrap_or(i64::MAX)
-}
-
-fn owned(bound: Bound<&Bson>) -> Bound<Key> {
-    match bound {
-        Bound::Included(value) => Bound::Included(Key(value.clone())),
-        Bound::Excluded(value) => Bound::Excluded(Key(value.clone())),
-        Bound::Unbounded => Bound::Unbounded,
-    }
-}
-
-/// `BTreeMap::range` takes no range that ends before it starts.
-fn is_empty_range(low: &Bound<Key>, high: &Bound<Key>) -> bool {
-    match (low, high) {
-        (Bound::Excluded(a), Bound::Excluded(b)) => a >= b,
-        (Bound::Included(a) | Bound::Excluded(a), Bound::Included(b) | Bound::Excluded(b)) => a > b,
-        _ => false,
-    }
 }

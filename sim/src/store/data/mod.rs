@@ -4,6 +4,7 @@
 //! transaction in progress wrote stands beside the versions as *pending*, seen by nobody else, until it commits.
 
 mod collection;
+mod ids;
 mod index;
 mod record;
 mod undo;

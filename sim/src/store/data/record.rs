@@ -13,7 +13,14 @@ type Content = Option<Arc<Document>>;
 #[derive(Debug, Default)]
 pub(crate) struct Record {
     newest: (OpTime, Content),
-    /// Earlier ones, the oldest first. Empty for most.
+    /// Nothing for most, which is why it stands apart.
+    more: Option<Box<More>>,
+}
+
+/// What only documents have that are being written.
+#[derive(Debug, Default)]
+struct More {
+    /// Earlier versions, the oldest first.
     older: Vec<(OpTime, Content)>,
     /// What a transaction in progress made of it.
     pending: Option<(TxnId, Content)>,
@@ -22,7 +29,7 @@ pub(crate) struct Record {
 impl Record {
     /// What a reader sees.
     pub(crate) fn visible(&self, view: View) -> Option<&Arc<Document>> {
-        if let (Some((txn, content)), Some(reader)) = (&self.pending, view.txn)
+        if let (Some((txn, content)), Some(reader)) = (self.held(), view.txn)
             && *txn == reader
         {
             return content.as_ref();
@@ -30,7 +37,7 @@ impl Record {
         if self.newest.0.ts <= view.at {
             return self.newest.1.as_ref();
         }
-        self.older.iter().rev().find(|(at, _)| at.ts <= view.at).and_then(|(_, content)| content.as_ref())
+        self.older().iter().rev().find(|(at, _)| at.ts <= view.at).and_then(|(_, content)| content.as_ref())
     }
 
     /// The last committed content.
@@ -45,7 +52,7 @@ impl Record {
 
     /// The transaction that holds it, with what that made of it.
     pub(crate) fn pending(&self) -> Option<(TxnId, Option<&Arc<Document>>)> {
-        self.pending.as_ref().map(|(txn, content)| (*txn, content.as_ref()))
+        self.held().map(|(txn, content)| (*txn, content.as_ref()))
     }
 
     /// A new version.
@@ -56,16 +63,18 @@ impl Record {
         }
         let old = std::mem::replace(&mut self.newest, (optime, content));
         if old.0 != OpTime::default() || old.1.is_some() {
-            self.older.push(old);
+            self.more.get_or_insert_default().older.push(old);
         }
     }
 
     pub(super) fn set_pending(&mut self, txn: TxnId, content: Content) {
-        self.pending = Some((txn, content));
+        self.more.get_or_insert_default().pending = Some((txn, content));
     }
 
     pub(super) fn take_pending(&mut self) -> Option<Content> {
-        self.pending.take().map(|(_, content)| content)
+        let taken = self.more.as_mut()?.pending.take();
+        self.tidy();
+        taken.map(|(_, content)| content)
     }
 
     /// Takes back versions after `optime`. Gives what they held.
@@ -73,41 +82,52 @@ impl Record {
         let mut gone = Vec::new();
         while self.newest.0 > optime {
             gone.extend(self.newest.1.take());
-            self.newest = self.older.pop().unwrap_or_default();
+            self.newest = self.more.as_mut().and_then(|more| more.older.pop()).unwrap_or_default();
         }
+        self.tidy();
         gone
     }
 
     /// Lets go of versions before the newest one up to `horizon`. Gives what they held.
     pub(super) fn trim(&mut self, horizon: Timestamp) -> Vec<Arc<Document>> {
-        if self.older.is_empty() {
-            return Vec::new();
-        }
+        let Some(more) = &mut self.more else { return Vec::new() };
         let keep_from = if self.newest.0.ts <= horizon {
-            self.older.len()
+            more.older.len()
         } else {
-            self.older.iter().rposition(|(at, _)| at.ts <= horizon).unwrap_or(0)
+            more.older.iter().rposition(|(at, _)| at.ts <= horizon).unwrap_or(0)
         };
-        let gone = self.older.drain(..keep_from).filter_map(|(_, content)| content).collect();
-        if self.older.is_empty() {
-            self.older = Vec::new();
-        }
+        let gone = more.older.drain(..keep_from).filter_map(|(_, content)| content).collect();
+        self.tidy();
         gone
     }
 
     /// Whether nothing is left of it: gone, and nobody can see that it was there.
     pub(super) fn is_over(&self) -> bool {
-        self.newest.1.is_none() && self.older.is_empty() && self.pending.is_none()
+        self.newest.1.is_none() && self.more.is_none()
     }
 
     /// Every content it has, for indexes.
     pub(super) fn contents(&self) -> impl Iterator<Item = &Arc<Document>> {
-        let pending = self.pending.iter().filter_map(|(_, content)| content.as_ref());
-        self.older
+        let pending = self.held().into_iter().filter_map(|(_, content)| content.as_ref());
+        self.older()
             .iter()
             .filter_map(|(_, content)| content.as_ref())
             .chain(self.newest.1.as_ref())
             .chain(pending)
+    }
+
+    fn older(&self) -> &[(OpTime, Content)] {
+        self.more.as_ref().map_or(&[], |more| &more.older)
+    }
+
+    fn held(&self) -> Option<&(TxnId, Content)> {
+        self.more.as_ref()?.pending.as_ref()
+    }
+
+    fn tidy(&mut self) {
+        if self.more.as_ref().is_some_and(|more| more.older.is_empty() && more.pending.is_none()) {
+            self.more = None;
+        }
     }
 }
 
