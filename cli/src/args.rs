@@ -35,12 +35,24 @@ pub(crate) struct Failover {
     #[arg(long, conflicts_with = "in_virtual_time")]
     pub(crate) mongod: bool,
 
+    /// With --mongod: they require TLS, with certificates of an authority made for this run
+    #[arg(long, requires = "mongod")]
+    pub(crate) tls: bool,
+
+    /// With --mongod: they require a log-in, and have a user for it (SCRAM)
+    #[arg(long, requires = "mongod")]
+    pub(crate) auth: bool,
+
+    /// With --mongod: offer to compress messages, by the first of these that the servers have
+    #[arg(long, requires = "mongod", value_name = "NAME", value_delimiter = ',')]
+    pub(crate) compressors: Vec<CompressorName>,
+
     /// Where all chance of a simulated set comes from
     #[arg(long, default_value_t = 1, value_name = "N", conflicts_with = "mongod")]
     pub(crate) seed: u64,
 
     /// Write to this deployment until Ctrl-C or --seconds, instead of to a set of our own
-    #[arg(long, conflicts_with_all = ["faults", "rounds", "election_timeout_ms", "in_virtual_time", "mongod", "seed"])]
+    #[arg(long, conflicts_with_all = ["faults", "rounds", "election_timeout_ms", "in_virtual_time", "mongod", "seed", "tls", "auth", "compressors"])]
     pub(crate) uri: Option<String>,
 
     /// With --uri: end after so many seconds
@@ -95,6 +107,18 @@ impl Failover {
             None if self.in_virtual_time => Deployment::Virtual,
             None => Deployment::Sim,
         }
+    }
+
+    /// What is written to, for reports: `mongod+tls+auth+zstd`.
+    pub(crate) fn deployment_name(&self) -> String {
+        let mut name = self.deployment().as_str().to_owned();
+        let compressors = self.compressors.iter().map(|compressor| compressor.as_str());
+        let features = [(self.tls, "tls"), (self.auth, "auth")].into_iter();
+        for feature in features.filter(|(on, _)| *on).map(|(_, name)| name).chain(compressors) {
+            name.push('+');
+            name.push_str(feature);
+        }
+        name
     }
 
     /// What the driver runs on, for reports.
@@ -245,6 +269,24 @@ fn parse_w(text: &str) -> Result<W, String> {
     Ok(W::Mode(text.into()))
 }
 
+/// What messages are compressed with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CompressorName {
+    Snappy,
+    Zlib,
+    Zstd,
+}
+
+impl CompressorName {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            CompressorName::Snappy => "snappy",
+            CompressorName::Zlib => "zlib",
+            CompressorName::Zstd => "zstd",
+        }
+    }
+}
+
 /// The async runtime under the driver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum RuntimeName {
@@ -295,6 +337,19 @@ mod tests {
         ] {
             assert!(deployment(wrong).unwrap_err().contains("cannot be used with"), "{wrong}");
         }
+    }
+
+    #[test]
+    fn real_servers_may_have_more_and_reports_say_so() {
+        let name = |line| parse(line).map(|args| args.deployment_name());
+        assert_eq!(name("--mongod").unwrap(), "mongod");
+        assert_eq!(name("--mongod --tls --auth").unwrap(), "mongod+tls+auth");
+        assert_eq!(name("--mongod --auth --compressors zstd,zlib").unwrap(), "mongod+auth+zstd+zlib");
+        for wrong in ["--tls", "--virtual --auth", "--compressors zstd"] {
+            assert!(name(wrong).unwrap_err().contains("--mongod"), "{wrong}");
+        }
+        assert!(name("--uri mongodb://db --tls").unwrap_err().contains("cannot be used with"));
+        assert!(name("--mongod --compressors lz4").unwrap_err().contains("snappy, zlib, zstd"));
     }
 
     #[test]

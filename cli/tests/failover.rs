@@ -84,6 +84,29 @@ fn real_servers() {
     assert_eq!(all(&rounds, "deployment"), ["mongod", "mongod"]);
 }
 
+/// What deployments that matter look like.
+#[test]
+fn real_servers_with_tls_users_and_compression() {
+    for runtime in ["tokio", "smol"] {
+        let mut arguments = vec!["--mongod", "--tls", "--auth", "--compressors", "zstd,snappy"];
+        arguments.extend([
+            "--fault",
+            "kill",
+            "--election-timeout-ms",
+            "2000",
+            "--json",
+            "--runtime",
+            runtime,
+        ]);
+        let output = quorate(&arguments);
+        let rounds = rounds(&output);
+        assert_eq!(all(&rounds, "deployment"), ["mongod+tls+auth+zstd+snappy"]);
+        assert_eq!(all(&rounds, "runtime"), [runtime]);
+        let shown = String::from_utf8_lossy(&output.stderr);
+        assert!(shown.contains("mongodb://suite:***@127.0.0.1:") && shown.contains("&tls=true"), "{shown}");
+    }
+}
+
 #[test]
 fn a_deployment_of_somebody_else() {
     let cluster = quorate_sim::Cluster::replica_set().serve().expect("free ports");

@@ -1,11 +1,14 @@
 //! A connection straight to one member, for probes and for the director: no driver, no topology, no pool, no retry.
 //!
-//! It shares nothing with the driver under test but the sockets and the clock of the runtime; its wire code is the harness's.
+//! It shares nothing with the driver under test but the sockets and the clock of the runtime, and the encryption of bytes; its
+//! wire code and its log-in are the harness's.
 
 use bson::{Bson, Document};
 use futures::future::{Either, select};
 use futures::io::{AsyncReadExt, AsyncWriteExt};
+use quorate::tls::{TlsConfig, TlsStream, handshake};
 use quorate::{Runtime, ServerAddress};
+use quorate_harness::Login;
 use quorate_harness::wire::{self, HEADER_LEN, Header, MAX_MESSAGE, Message};
 use std::future::Future;
 use std::io;
@@ -39,19 +42,61 @@ impl From<io::Error> for LineError {
     }
 }
 
+/// What a deployment asks of whoever connects.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Door {
+    pub(super) tls: Option<TlsConfig>,
+    pub(super) login: Option<Login>,
+}
+
+impl Door {
+    /// Nothing.
+    pub(super) const OPEN: Door = Door { tls: None, login: None };
+}
+
 /// The connection.
 pub(super) struct Line<R: Runtime> {
     runtime: R,
-    stream: R::Stream,
+    stream: Either<R::Stream, Box<TlsStream<R::Stream>>>,
     /// How long a command may take.
     limit: Duration,
     last_request: i32,
 }
 
 impl<R: Runtime> Line<R> {
-    /// Connects. `limit` bounds that and, afterwards, each command.
-    pub(super) async fn open(runtime: &R, address: &ServerAddress, limit: Duration) -> io::Result<Self> {
-        let stream = within(runtime, limit, runtime.connect(address.clone())).await?;
+    /// Connects, and logs in where that is asked for. `limit` bounds connecting and, afterwards, each command.
+    pub(super) async fn open(
+        runtime: &R,
+        door: &Door,
+        address: &ServerAddress,
+        limit: Duration,
+    ) -> Result<Self, LineError> {
+        let mut line = Self::dial(runtime, door, address, limit).await?;
+        if let Some(login) = &door.login {
+            let reply = line.run(login.db(), login.start()).await?;
+            line.run(login.db(), login.go_on(&reply)?).await?;
+        }
+        Ok(line)
+    }
+
+    /// Connects.
+    pub(super) async fn dial(
+        runtime: &R,
+        door: &Door,
+        address: &ServerAddress,
+        limit: Duration,
+    ) -> io::Result<Self> {
+        let connect = async {
+            let stream = runtime.connect(address.clone()).await?;
+            Ok(match &door.tls {
+                None => Either::Left(stream),
+                Some(config) => {
+                    let secured = handshake(config, address.host(), stream).await;
+                    Either::Right(Box::new(secured.map_err(io::Error::other)?))
+                }
+            })
+        };
+        let stream = within(runtime, limit, connect).await?;
         Ok(Line { runtime: runtime.clone(), stream, limit, last_request: 0 })
     }
 

@@ -35,7 +35,7 @@ impl<D: Deployment> Operator<'_, D> {
     /// A connection to a member.
     pub(super) async fn line(&self, member: usize) -> Result<Line<D::Runtime>, LineError> {
         let address = self.deployment.direct_address(member);
-        Ok(Line::open(self.deployment.runtime(), &address, COMMAND_LIMIT).await?)
+        Line::open(self.deployment.runtime(), self.deployment.door(), &address, COMMAND_LIMIT).await
     }
 
     /// Runs a command on a member, over a connection of its own.
@@ -50,7 +50,9 @@ impl<D: Deployment> Operator<'_, D> {
 
     async fn hello(&self, member: usize) -> Option<Document> {
         let address = self.deployment.direct_address(member);
-        let mut line = Line::open(self.deployment.runtime(), &address, HELLO_LIMIT).await.ok()?;
+        let (runtime, door) = (self.deployment.runtime(), self.deployment.door());
+        // Whoever it is may ask this.
+        let mut line = Line::dial(runtime, door, &address, HELLO_LIMIT).await.ok()?;
         line.run("admin", doc! { "hello": 1 }).await.ok()
     }
 

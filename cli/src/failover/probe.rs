@@ -5,7 +5,7 @@
 //! a collection of its own.
 
 use super::DATABASE;
-use super::line::{Line, LineError};
+use super::line::{Door, Line, LineError};
 use bson::{Bson, doc};
 use quorate::{Instant, Runtime, ServerAddress};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,11 +30,11 @@ struct Shared {
 
 impl Probe {
     /// Starts to probe the members at these addresses.
-    pub(super) fn start(runtime: &impl Runtime, members: Vec<ServerAddress>, w: &Bson) -> Self {
+    pub(super) fn start(runtime: &impl Runtime, door: &Door, members: Vec<ServerAddress>, w: &Bson) -> Self {
         let shared = Arc::new(Shared::default());
         for member in members {
-            let (shared, runtime, w) = (Arc::clone(&shared), runtime.clone(), w.clone());
-            runtime.clone().spawn(async move { shared.probe(&runtime, &member, &w).await });
+            let (shared, runtime, door, w) = (Arc::clone(&shared), runtime.clone(), door.clone(), w.clone());
+            runtime.clone().spawn(async move { shared.probe(&runtime, &door, &member, &w).await });
         }
         Probe(shared)
     }
@@ -52,12 +52,12 @@ impl Drop for Probe {
 }
 
 impl Shared {
-    async fn probe<R: Runtime>(&self, runtime: &R, member: &ServerAddress, w: &Bson) {
+    async fn probe<R: Runtime>(&self, runtime: &R, door: &Door, member: &ServerAddress, w: &Bson) {
         let mut line: Option<Line<R>> = None;
         while !self.done.load(Ordering::Relaxed) {
             let begun = runtime.now();
             if line.is_none() {
-                line = Line::open(runtime, member, LIMIT).await.ok();
+                line = Line::open(runtime, door, member, LIMIT).await.ok();
             }
             if let Some(open) = &mut line {
                 let insert = doc! {

@@ -6,7 +6,7 @@ use std::time::Duration;
 /// One round of one fault.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Row {
-    pub(super) deployment: &'static str,
+    pub(super) deployment: String,
     pub(super) fault: &'static str,
     /// From 1, of its fault.
     pub(super) round: u32,
@@ -140,7 +140,7 @@ mod tests {
 
     fn row(fault: &'static str, round: u32, outage_us: u64, server_us: u64) -> Row {
         Row {
-            deployment: "mongod",
+            deployment: "mongod+tls".into(),
             fault,
             round,
             runtime: "tokio",
@@ -185,7 +185,7 @@ mod tests {
             "server_ms",
         ];
         assert_eq!(keys, promised);
-        assert_eq!(object["fault"], "stop");
+        assert_eq!((&object["fault"], &object["deployment"]), (&"stop".into(), &"mongod+tls".into()));
         assert_eq!(object["added_ms"], 1.0);
         row.outage = None;
         let object: serde_json::Value = serde_json::from_str(&row.json()).unwrap();

@@ -106,7 +106,7 @@ impl<D: Deployment> Director<'_, D> {
         self.known.lost.extend(&new.lost);
         self.known.twice.extend(&new.twice);
         Ok(Row {
-            deployment: self.args.deployment().as_str(),
+            deployment: self.args.deployment_name(),
             fault: fault.as_str(),
             round,
             runtime: self.args.runtime_name(),
@@ -125,7 +125,7 @@ impl<D: Deployment> Director<'_, D> {
         let set = self.operator.deployment;
         let primary = self.operator.wait_for_primary().await?;
         let others = (0..MEMBERS).filter(|i| *i != primary).map(|i| set.direct_address(i)).collect();
-        let probe = Probe::start(set.runtime(), others, &self.args.w.to_bson());
+        let probe = Probe::start(set.runtime(), set.door(), others, &self.args.w.to_bson());
         let address = set.address(primary);
         self.live.line(&format!("FAULT: {} {address}: {}", fault.as_str(), fault.describe()));
         self.ledger.mark_fault(&address);

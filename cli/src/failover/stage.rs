@@ -70,7 +70,8 @@ impl<'a> Stage<'a> {
         let Stage { args, stop, ledger, live } = self;
         let operator = Operator { deployment: set };
         operator.create(&[verify::INSERTS, verify::UPDATES, probe::COLLECTION]).await?;
-        live.line(&format!("{} (election timeout {} ms)", set.uri(), args.election_timeout_ms));
+        let uri = without_password(&set.uri());
+        live.line(&format!("{uri} (election timeout {} ms)", args.election_timeout_ms));
         let host = set.start_writer(Job {
             uri: set.uri(),
             args: (*args).clone(),
@@ -106,6 +107,15 @@ impl<'a> Stage<'a> {
     }
 }
 
+/// A connection string as it may be shown.
+fn without_password(uri: &str) -> String {
+    let found = uri.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.split_once('@')?)));
+    match found.and_then(|(scheme, (login, rest))| Some((scheme, login.split_once(':')?.0, rest))) {
+        Some((scheme, user, rest)) => format!("{scheme}://{user}:***@{rest}"),
+        None => uri.to_owned(),
+    }
+}
+
 /// Says how it ended, and whether it ended well.
 fn verdict(args: &Failover, known: &Findings) -> bool {
     let well = *known == Findings::default();
@@ -115,4 +125,16 @@ fn verdict(args: &Failover, known: &Findings) -> bool {
         println!("Nothing acknowledged was lost, nothing was applied twice.");
     }
     well
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_password;
+
+    #[test]
+    fn passwords_are_not_shown() {
+        assert_eq!(without_password("mongodb://ann:s3cr3t@db:1/?a=b"), "mongodb://ann:***@db:1/?a=b");
+        assert_eq!(without_password("mongodb://ann@db:1/"), "mongodb://ann@db:1/");
+        assert_eq!(without_password("mongodb://db:1,db:2/"), "mongodb://db:1,db:2/");
+    }
 }

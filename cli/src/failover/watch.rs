@@ -89,7 +89,7 @@ fn report(args: &Failover, ledger: &Ledger, findings: &Findings) -> bool {
     if args.json {
         // The same fields as a round has; there was no fault, and no probe beside the driver.
         let object = serde_json::json!({
-            "deployment": args.deployment().as_str(), "fault": "none", "round": 1, "runtime": args.runtime.as_str(), "outage_ms": millis(pause),
+            "deployment": args.deployment_name(), "fault": "none", "round": 1, "runtime": args.runtime.as_str(), "outage_ms": millis(pause),
             "server_ms": null, "added_ms": null, "retries": counts.retries, "errors": counts.errors,
             "acked": counts.acked, "lost": findings.lost.len(), "duplicated": findings.twice.len(),
         });

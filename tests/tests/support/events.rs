@@ -8,6 +8,7 @@ use quorate::event::sdam::SdamEvent;
 use quorate::options::ClientOptions;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 /// What was heard, in order.
 #[derive(Debug, Default)]
@@ -110,7 +111,13 @@ impl Notebook {
         }
         assert!(ids.is_empty(), "started and never ended: {ids:?}");
         drop(heard);
-        let counts = self.pool_counts();
+        // What a pool tells may still be on its way, by a thread that is about to say it.
+        let patience = Instant::now() + Duration::from_secs(2);
+        let mut counts = self.pool_counts();
+        while counts.checked_out != counts.checked_in && Instant::now() < patience {
+            std::thread::sleep(Duration::from_millis(5));
+            counts = self.pool_counts();
+        }
         assert_eq!(counts.checkouts_started, counts.checkouts_failed + counts.checked_out, "{counts:?}");
         assert_eq!(counts.checked_out, counts.checked_in, "{counts:?}");
         assert!(counts.closed <= counts.created && counts.ready <= counts.created, "{counts:?}");

@@ -9,6 +9,7 @@ pub(super) use served::Served;
 pub(super) use simulated::Simulated;
 
 use super::host::{Host, Job};
+use super::line::Door;
 use quorate::{Runtime, ServerAddress};
 
 /// How many members a set of our own has.
@@ -34,6 +35,12 @@ pub(super) trait Deployment {
 
     /// Where a member itself listens, for connections that faults of other members do not touch.
     fn direct_address(&self, member: usize) -> ServerAddress;
+
+    /// What its members ask of whoever connects there.
+    fn door(&self) -> &Door {
+        static OPEN: Door = Door::OPEN;
+        &OPEN
+    }
 
     /// Starts the application.
     fn start_writer(&self, job: Job) -> Host;

@@ -3,10 +3,13 @@
 use super::{CENTRES, CENTRES_WANTED, Deployment};
 use crate::args::{Failover, Fault};
 use crate::failover::host::{Host, Job};
+use crate::failover::line::Door;
 use crate::failover::live::Live;
 use bson::doc;
 use quorate::ServerAddress;
-use quorate_harness::{MemberSpec, ReplicaSet, fixtures};
+use quorate::options::TlsOptions;
+use quorate::tls::TlsConfig;
+use quorate_harness::{Features, MemberSpec, ReplicaSet, Tls, fixtures};
 use quorate_smol::Smol;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +22,7 @@ const END: Duration = Duration::from_secs(60);
 pub(in crate::failover) struct Mongods {
     set: Arc<ReplicaSet>,
     direct: Vec<ServerAddress>,
+    door: Door,
 }
 
 impl Mongods {
@@ -28,6 +32,7 @@ impl Mongods {
         fixtures::mongod(version)?;
         live.line(&format!("starting {} mongod", CENTRES.len()));
         let mut builder = ReplicaSet::builder()
+            .features(features(args))
             .election_timeout(Duration::from_millis(args.election_timeout_ms.into()))
             .proxied(args.faults().contains(&Fault::Partition));
         for centre in CENTRES {
@@ -39,7 +44,8 @@ impl Mongods {
         let set = builder.start()?;
         let direct = (0..CENTRES.len()).map(|member| set.direct_address(member));
         let parsed = direct.map(|text| ServerAddress::parse(&text).ok_or(format!("{text} is no address")));
-        Ok(Mongods { direct: parsed.collect::<Result<_, _>>()?, set: Arc::new(set) })
+        let direct = parsed.collect::<Result<_, _>>()?;
+        Ok(Mongods { direct, door: door(args, &set)?, set: Arc::new(set) })
     }
 
     /// The harness waits by blocking its thread.
@@ -47,6 +53,25 @@ impl Mongods {
         let set = Arc::clone(&self.set);
         smol::unblock(move || act(&set)).await
     }
+}
+
+fn features(args: &Failover) -> Features {
+    let mut features = Features::default();
+    if args.tls {
+        features = features.tls(Tls::required());
+    }
+    if args.auth {
+        features = features.user();
+    }
+    args.compressors.iter().fold(features, |features, name| features.compressor(name.as_str()))
+}
+
+fn door(args: &Failover, set: &ReplicaSet) -> Result<Door, String> {
+    let config = || {
+        let options = TlsOptions::builder().ca_file_path(set.certificates().ca()).build();
+        TlsConfig::from_options(&options).map_err(|error| error.to_string())
+    };
+    Ok(Door { tls: args.tls.then(config).transpose()?, login: set.login().cloned() })
 }
 
 impl Deployment for Mongods {
@@ -66,6 +91,10 @@ impl Deployment for Mongods {
 
     fn direct_address(&self, member: usize) -> ServerAddress {
         self.direct[member].clone()
+    }
+
+    fn door(&self) -> &Door {
+        &self.door
     }
 
     fn start_writer(&self, job: Job) -> Host {
