@@ -52,6 +52,9 @@ impl<R: Runtime> Drop for Inner<R> {
             credential.password.zeroize();
             credential.mechanism_properties.iter_mut().flatten().for_each(|(_, value)| value.zeroize());
         }
+        if let Some(options::Tls::Enabled(tls)) = &mut self.options.tls {
+            tls.tls_certificate_key_file_password.zeroize();
+        }
     }
 }
 

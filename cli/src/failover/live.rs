@@ -92,6 +92,9 @@ impl Live {
                     live.line(&format!("topology: {before} -> {after}"));
                 }
             }
+            SdamEvent::TlsVerificationDisabled(_) => {
+                live.line("WARNING: the connection string says not to check who the servers are");
+            }
             _ => {}
         })
     }

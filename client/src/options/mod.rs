@@ -32,7 +32,7 @@ pub use write::*;
 
 pub use quorate_core::options::oidc;
 pub use quorate_core::options::{
-    AuthMechanism, ClientOptions, Compressor, Credential, DriverInfo, MechanismProperties, ServerApi,
-    ServerApiVersion, ServerMonitoringMode, Socks5Proxy, Tls, TlsOptions, UuidRepresentation,
+    AuthMechanism, ClientOptions, Compressor, Credential, CustomTls, DriverInfo, MechanismProperties,
+    ServerApi, ServerApiVersion, ServerMonitoringMode, Socks5Proxy, Tls, TlsOptions, UuidRepresentation,
 };
 pub use quorate_core::{Acknowledgment, ReadConcern, ReadConcernLevel, ServerAddress, WriteConcern};

@@ -2,7 +2,7 @@
 
 use super::files;
 use super::verify::{AnyCertificate, AnyHostname};
-use quorate_core::options::TlsOptions;
+use quorate_core::options::{CustomTls, Tls, TlsOptions};
 use quorate_core::{Error, ErrorKind};
 use rustls::client::WantsClientCert;
 use rustls::crypto::{CryptoProvider, ring};
@@ -41,6 +41,9 @@ impl TlsConfig {
     /// [`ErrorKind::Tls`], with option and path: a file that cannot be read, is not PEM or lacks what it should have; a
     /// wrong or missing key password; a key that does not belong to its certificate; no root to trust at all.
     pub fn from_options(options: &TlsOptions) -> Result<Self, Error> {
+        if let Some(custom) = &options.custom {
+            return given(custom, options);
+        }
         let provider = Arc::new(ring::default_provider());
         let (builder, trust) = server_checks(options, provider)?;
         let config = match &options.cert_key_file_path {
@@ -56,15 +59,52 @@ impl TlsConfig {
         Ok(TlsConfig { rustls: Arc::new(config), trust })
     }
 
-    /// A rustls configuration of one's own: roots, verifier, client certificate, crypto provider are all its business.
+    /// A rustls configuration of one's own: roots, verifier, client certificate, crypto provider are all its business. No
+    /// other option of TLS may stand beside it; whether it checks what it should, nobody can tell.
+    ///
+    /// ```
+    /// use quorate::options::ClientOptions;
+    /// use quorate::tls::{TlsConfig, rustls};
+    /// use std::sync::Arc;
+    ///
+    /// # async fn connect(roots: rustls::RootCertStore) -> Result<(), Box<dyn std::error::Error>> {
+    /// let config = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    /// let mut options = ClientOptions::parse("mongodb://db.example.com").await?;
+    /// options.tls = Some(TlsConfig::from_rustls(Arc::new(config)).into());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn from_rustls(config: Arc<ClientConfig>) -> Self {
         TlsConfig { rustls: config, trust: Trust::Custom }
     }
 
-    /// Whether this configuration, made from options, checks nothing about the server: worth a warning to the user.
+    /// Whether this configuration, made from options, checks nothing about the server. A client that is made with such
+    /// options says so by an event: [`TlsVerificationDisabled`](quorate_core::event::sdam::SdamEvent::TlsVerificationDisabled).
     pub fn accepts_any_certificate(&self) -> bool {
         matches!(self.trust, Trust::Anyone)
     }
+}
+
+impl From<TlsConfig> for Tls {
+    /// For [`ClientOptions::tls`](quorate_core::options::ClientOptions::tls): TLS in this manner.
+    fn from(config: TlsConfig) -> Self {
+        let mut options = TlsOptions::default();
+        options.custom = Some(CustomTls::new(config));
+        options.into()
+    }
+}
+
+/// What the application has given instead of options.
+fn given(custom: &CustomTls, options: &TlsOptions) -> Result<TlsConfig, Error> {
+    let mut alone = TlsOptions::default();
+    alone.custom = Some(custom.clone());
+    if alone != *options {
+        return Err(tls(
+            "a TLS configuration of one's own takes the place of all other TLS options; leave them out",
+        ));
+    }
+    let config = custom.get::<TlsConfig>().cloned();
+    config.ok_or_else(|| tls("the custom TLS settings are not a TlsConfig of this crate"))
 }
 
 impl fmt::Debug for TlsConfig {

@@ -21,4 +21,5 @@ mod tests;
 mod verify;
 
 pub use config::TlsConfig;
+pub use rustls;
 pub use stream::{TlsStream, handshake};

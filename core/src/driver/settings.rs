@@ -2,7 +2,7 @@
 
 use crate::monitor::{MonitorOptions, ServerMonitoringMode};
 use crate::pool::PoolOptions;
-use crate::sdam::TopologyOptions;
+use crate::sdam::{TopologyOptions, Unverified};
 use crate::selection::{DEFAULT_LOCAL_THRESHOLD, ServerSelector};
 use crate::{Duration, ServerAddress};
 use alloc::string::String;
@@ -63,6 +63,8 @@ pub struct DriverOptions {
     pub interrupt_stale_primary: bool,
     /// The application's own say in server selection.
     pub server_selector: Option<ServerSelector>,
+    /// What the host was told not to check when it connects; an event tells of it.
+    pub unverified: Option<Unverified>,
     /// Which events are wanted.
     pub events: EventMask,
     /// The planted mistake to make.
@@ -102,6 +104,7 @@ impl DriverOptions {
             retry_writes: true,
             interrupt_stale_primary: true,
             server_selector: None,
+            unverified: None,
             events: EventMask::default(),
             #[cfg(feature = "mistakes")]
             mistake: None,
@@ -115,6 +118,7 @@ impl DriverOptions {
             load_balanced: self.load_balanced,
             replica_set: self.replica_set.clone(),
             heartbeat_frequency: self.heartbeat_frequency,
+            unverified: self.unverified,
             #[cfg(feature = "mistakes")]
             mistake: self.mistake,
         }

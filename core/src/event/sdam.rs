@@ -24,6 +24,9 @@ pub enum SdamEvent {
     TopologyOpening(TopologyOpeningEvent),
     /// A topology was shut down: the last event of all.
     TopologyClosed(TopologyClosedEvent),
+    /// The options say not to check who the servers are: told once, right after the opening. This driver's own; the
+    /// specification has no such event.
+    TlsVerificationDisabled(TlsVerificationDisabledEvent),
     /// A monitor is about to send `hello` (or to open its connection), or to wait for the next reply of a stream.
     ServerHeartbeatStarted(ServerHeartbeatStartedEvent),
     /// A monitor was answered.
@@ -94,6 +97,19 @@ pub struct TopologyClosedEvent {
     pub topology_id: u64,
 }
 
+/// See [`SdamEvent::TlsVerificationDisabled`]: whoever can answer in a server's place reads and changes everything. An
+/// application that did not mean that should say so in its log.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct TlsVerificationDisabledEvent {
+    /// The topology.
+    pub topology_id: u64,
+    /// Whether any certificate will do, whoever signed it and for whom (`tlsInsecure`, `tlsAllowInvalidCertificates`).
+    pub any_certificate: bool,
+    /// Whether one made out to another host will do (`tlsInsecure`, `tlsAllowInvalidHostnames`).
+    pub any_hostname: bool,
+}
+
 /// See [`SdamEvent::ServerHeartbeatStarted`]. Exactly one succeeded or failed event follows.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -161,6 +177,7 @@ from_event! {
     TopologyDescriptionChanged(TopologyDescriptionChangedEvent),
     TopologyOpening(TopologyOpeningEvent),
     TopologyClosed(TopologyClosedEvent),
+    TlsVerificationDisabled(TlsVerificationDisabledEvent),
     ServerHeartbeatStarted(ServerHeartbeatStartedEvent),
     ServerHeartbeatSucceeded(ServerHeartbeatSucceededEvent),
     ServerHeartbeatFailed(ServerHeartbeatFailedEvent),

@@ -1,6 +1,6 @@
 //! From what was asked for to what the [`crate::driver::Driver`] works with.
 
-use super::{ClientOptions, defaults};
+use super::{ClientOptions, TlsOptions, defaults};
 use crate::driver::{DriverOptions, EventMask};
 
 impl ClientOptions {
@@ -28,6 +28,7 @@ impl ClientOptions {
             retry_writes: self.effective_retry_writes(),
             interrupt_stale_primary: self.effective_interrupt_stale_primary(),
             server_selector: self.server_selector.clone(),
+            unverified: self.tls_options().and_then(TlsOptions::unverified),
             events: EventMask {
                 command: self.command_event_handler.is_some(),
                 sdam: self.sdam_event_handler.is_some(),

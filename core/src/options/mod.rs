@@ -20,7 +20,7 @@ pub use auth::{AuthMechanism, Credential, EXTERNAL, MechanismProperties};
 pub use defaults::DEFAULT_PROXY_PORT;
 pub use parts::{Socks5Proxy, UuidRepresentation};
 pub use srv::{MAX_TXT_LENGTH, verify_srv_host};
-pub use tls::{Tls, TlsOptions};
+pub use tls::{CustomTls, Tls, TlsOptions};
 
 pub(crate) use srv::choose_srv_hosts;
 pub(crate) use tls::CONFLICTS as TLS_CONFLICTS;

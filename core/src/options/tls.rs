@@ -1,8 +1,11 @@
 //! Whether and how connections are encrypted.
 
 use super::Secret;
+use crate::sdam::Unverified;
+use crate::shared::Arc;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::any::Any;
 use core::fmt;
 
 /// Whether connections use TLS.
@@ -44,6 +47,43 @@ pub struct TlsOptions {
     pub disable_ocsp_endpoint_check: Option<bool>,
     /// `tlsDisableCertificateRevocationCheck`: do not check for revocation at all.
     pub disable_certificate_revocation_check: Option<bool>,
+    /// Settings of the host's own TLS library, instead of everything above.
+    pub custom: Option<CustomTls>,
+}
+
+/// Settings of the TLS library a host uses, whatever it is: the core carries them from whoever made the options to the host,
+/// and does not look inside. Cheap to clone.
+///
+/// Hosts have their own type for it; with the crate `quorate` it comes from its `tls::TlsConfig`.
+#[derive(Clone)]
+pub struct CustomTls(Arc<dyn Any + Send + Sync>);
+
+impl CustomTls {
+    /// Wraps settings.
+    pub fn new(settings: impl Any + Send + Sync) -> Self {
+        CustomTls(Arc::new(settings))
+    }
+
+    /// The settings, if they are of that type.
+    pub fn get<T: Any>(&self) -> Option<&T> {
+        self.0.downcast_ref()
+    }
+}
+
+impl PartialEq for CustomTls {
+    /// Whether both are the same settings.
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for CustomTls {}
+
+impl fmt::Debug for CustomTls {
+    // There may be keys in it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CustomTls")
+    }
 }
 
 /// URI options specification, "Conflicting TLS options": neither value of the one may stand beside the other.
@@ -80,6 +120,12 @@ impl TlsOptions {
     pub fn accepts_any_hostname(&self) -> bool {
         self.insecure == Some(true) || self.allow_invalid_hostnames == Some(true)
     }
+
+    /// What is left unchecked, if anything is.
+    pub(crate) fn unverified(&self) -> Option<Unverified> {
+        let (any_certificate, any_hostname) = (self.accepts_any_certificate(), self.accepts_any_hostname());
+        (any_certificate || any_hostname).then_some(Unverified { any_certificate, any_hostname })
+    }
 }
 
 impl fmt::Debug for TlsOptions {
@@ -96,6 +142,7 @@ impl fmt::Debug for TlsOptions {
             )
             .field("disable_ocsp_endpoint_check", &self.disable_ocsp_endpoint_check)
             .field("disable_certificate_revocation_check", &self.disable_certificate_revocation_check)
+            .field("custom", &self.custom)
             .finish()
     }
 }

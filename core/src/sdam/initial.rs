@@ -23,9 +23,20 @@ pub struct TopologyOptions {
     pub load_balanced: bool,
     /// `heartbeatFrequencyMS`: between two checks of a server.
     pub heartbeat_frequency: Duration,
+    /// What the host was told not to check when it connects; an event tells of it.
+    pub unverified: Option<Unverified>,
     /// The planted mistake to make.
     #[cfg(feature = "mistakes")]
     pub mistake: Option<crate::mistakes::Mistake>,
+}
+
+/// What is left unchecked about who the servers are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unverified {
+    /// Any certificate will do.
+    pub any_certificate: bool,
+    /// One made out to another host will do.
+    pub any_hostname: bool,
 }
 
 impl Default for TopologyOptions {
@@ -37,6 +48,7 @@ impl Default for TopologyOptions {
             replica_set: None,
             load_balanced: false,
             heartbeat_frequency: Duration::from_secs(10),
+            unverified: None,
             #[cfg(feature = "mistakes")]
             mistake: None,
         }

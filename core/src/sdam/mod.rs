@@ -18,6 +18,6 @@ mod transition;
 pub use app_error::{AppError, AppErrorEffect, StateChange, decide, state_change};
 pub use compat::{MAX_WIRE_VERSION, MIN_WIRE_VERSION};
 pub use description::{ServerDescription, ServerType, TopologyDescription, TopologyType, TopologyVersion};
-pub use initial::TopologyOptions;
+pub use initial::{TopologyOptions, Unverified};
 pub use topology::{Topology, TopologyOutput};
 pub use transition::{MAX_SERVERS, RemovalReason, Transition, updated_from_srv, updated_topology};

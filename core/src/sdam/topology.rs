@@ -19,12 +19,12 @@ mod members;
 use super::transition::{Transition, updated_from_srv, updated_topology};
 use super::{
     AppError, RemovalReason, ServerDescription, ServerType, TopologyDescription, TopologyOptions,
-    TopologyType, decide,
+    TopologyType, Unverified, decide,
 };
 use crate::error::Error;
 use crate::event::sdam::{
-    SdamEvent, ServerClosedEvent, ServerDescriptionChangedEvent, ServerOpeningEvent, TopologyClosedEvent,
-    TopologyDescriptionChangedEvent, TopologyOpeningEvent,
+    SdamEvent, ServerClosedEvent, ServerDescriptionChangedEvent, ServerOpeningEvent,
+    TlsVerificationDisabledEvent, TopologyClosedEvent, TopologyDescriptionChangedEvent, TopologyOpeningEvent,
 };
 use crate::hello_reply::HelloReply;
 use crate::shared::Arc;
@@ -100,6 +100,9 @@ impl Topology {
             options,
         };
         topology.event(TopologyOpeningEvent { topology_id: id });
+        if let Some(Unverified { any_certificate, any_hostname }) = topology.options.unverified {
+            topology.event(TlsVerificationDisabledEvent { topology_id: id, any_certificate, any_hostname });
+        }
         let initial = Arc::new(TopologyDescription::new(&topology.options));
         let seeds = initial.servers.keys().cloned().collect();
         topology.publish(Transition::opening(initial, seeds));

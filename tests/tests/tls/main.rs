@@ -7,7 +7,9 @@
 mod support;
 
 mod clients;
+mod events;
 mod hosts;
 mod interrupted;
 mod loose;
+mod own_config;
 mod servers;

@@ -47,6 +47,7 @@ fn drain(topology: &mut Topology) -> Vec<String> {
                 alloc::format!("{} closes", e.address.host())
             }
             TopologyOutput::Event(SdamEvent::TopologyOpening(_)) => "opening".into(),
+            TopologyOutput::Event(SdamEvent::TlsVerificationDisabled(_)) => "unverified".into(),
             TopologyOutput::Event(SdamEvent::TopologyClosed(_)) => "closed".into(),
             TopologyOutput::Event(other) => alloc::format!("{other:?}"),
             TopologyOutput::ServerAdded(a) => alloc::format!("add {}", a.host()),
@@ -95,6 +96,15 @@ fn opening_and_closing() {
     topology.handle_hello(NOW, &address("a"), &member("secondary", &["a"], 0), None, None);
     topology.handle_srv_hosts(NOW, &[address("c")]);
     assert_eq!(topology.poll_output(), None);
+}
+
+#[test]
+fn what_is_not_verified_is_told_right_after_the_opening() {
+    let unverified = Some(Unverified { any_certificate: true, any_hostname: false });
+    let mut topology = Topology::new(1, TopologyOptions { unverified, ..options(&["a"]) });
+    assert_eq!(drain(&mut topology)[..2], ["opening", "unverified"]);
+    topology.handle_close(NOW);
+    assert!(!drain(&mut topology).iter().any(|word| word == "unverified"));
 }
 
 #[test]

@@ -35,6 +35,7 @@ impl Deployment {
             replica_set: options.repl_set_name.clone(),
             load_balanced: options.load_balanced == Some(true),
             heartbeat_frequency: options.effective_heartbeat_freq(),
+            ..TopologyOptions::default()
         };
         topology.validate().map_err(|e| e.to_string())?;
         let mut host = Host::new(topology);
