@@ -3,7 +3,7 @@
 #[cfg(not(target_family = "wasm"))]
 use super::served::ServedCluster;
 use super::{Cluster, Inner, Place};
-use crate::mongod::MongodSettings;
+use crate::mongod::{IdentityProvider, MongodSettings, User};
 use crate::node::NodeId;
 use crate::repl::{Config, Member, MemberConfig};
 use crate::world::{Keep, Link, World, WorldOptions, child_seed};
@@ -25,6 +25,8 @@ pub struct Builder {
     clients: usize,
     pub(super) elect: bool,
     compressors: Option<Vec<Compressor>>,
+    users: Vec<User>,
+    tokens: bool,
     adjust: Option<Adjust<MongodSettings>>,
 }
 
@@ -72,6 +74,8 @@ impl Builder {
             clients: 1,
             elect: true,
             compressors: None,
+            users: Vec::new(),
+            tokens: false,
             adjust: None,
         }
     }
@@ -132,6 +136,23 @@ impl Builder {
     /// own options name it, and only those that were compiled in.
     pub fn compressors(mut self, compressors: &[Compressor]) -> Self {
         self.compressors = Some(compressors.to_vec());
+        self
+    }
+
+    /// Adds a user of the `admin` database, by SCRAM, and makes clients log in. The connection string is the first user's.
+    pub fn user(self, name: &str, password: &str) -> Self {
+        self.add_user(User::new(name, password))
+    }
+
+    /// Adds a user of whatever database, and makes clients log in. The connection string is the first user's.
+    pub fn add_user(mut self, user: User) -> Self {
+        self.users.push(user);
+        self
+    }
+
+    /// Lets people in by tokens too (MONGODB-OIDC), those of [`Cluster::token`], and makes clients log in.
+    pub fn tokens(mut self) -> Self {
+        self.tokens = true;
         self
     }
 
@@ -262,12 +283,42 @@ impl Builder {
                 if let Some(compressors) = &self.compressors {
                     settings.compressors.clone_from(compressors);
                 }
+                self.admit(&mut settings);
                 if let Some(adjust) = &self.adjust {
                     adjust(number as usize, &mut settings);
                 }
                 settings
             })
             .collect()
+    }
+
+    /// Who may do what.
+    fn admit(&self, settings: &mut MongodSettings) {
+        settings.users.extend(self.users.iter().cloned());
+        settings.identity_provider = self.identity_provider();
+        settings.operator = self.operator();
+        settings.auth |= self.operator().is_some();
+    }
+
+    pub(super) fn identity_provider(&self) -> Option<IdentityProvider> {
+        self.tokens.then(|| IdentityProvider::new(child_seed(self.seed, "tokens", 0)))
+    }
+
+    /// What the operator shows where others log in.
+    pub(super) fn operator(&self) -> Option<i64> {
+        let asked = self.tokens || !self.users.is_empty();
+        asked.then(|| child_seed(self.seed, "operator", 0).cast_signed())
+    }
+
+    /// The connection string, with the first user's name and password.
+    pub(super) fn uri(&self, addresses: &[ServerAddress]) -> String {
+        let uri = self.shape.uri(addresses);
+        let Some(user) = self.users.first() else { return uri };
+        let login = format!("mongodb://{}:{}@", escaped(&user.name), escaped(&user.password));
+        let uri = uri.replacen("mongodb://", &login, 1);
+        let more = if uri.contains('?') { "&" } else { "?" };
+        let mechanism = if user.db == "$external" { "&authMechanism=PLAIN" } else { "" };
+        format!("{uri}{more}authSource={}{mechanism}", escaped(&user.db))
     }
 
     /// Makes the deployment in virtual time. Where it is a replica set that can have a primary, it has one by now.
@@ -294,8 +345,10 @@ impl Builder {
         for place in &places {
             world.start(place.node);
         }
-        let uri = builder.shape.uri(&addresses);
-        let cluster = Cluster(Arc::new(Inner { world, uri, places, clients, operator }));
+        let uri = builder.uri(&addresses);
+        let (number, provider) = (builder.operator(), builder.identity_provider());
+        let inner = Inner { world, uri, places, clients, operator, number, provider };
+        let cluster = Cluster(Arc::new(inner));
         if builder.elect {
             builder.shape.favourites().into_iter().for_each(|favourite| cluster.elect(favourite));
         }
@@ -311,6 +364,14 @@ impl Builder {
         let builder = self.complete();
         ServedCluster::start(&builder)
     }
+}
+
+/// Text as it stands in a connection string.
+fn escaped(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    text.bytes()
+        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
 }
 
 impl Cluster {

@@ -45,7 +45,9 @@ pub use members::{Part, Process};
 pub use served::ServedCluster;
 pub use task::Task;
 
+use crate::mongod::IdentityProvider;
 use crate::node::NodeId;
+use crate::repl::wall_millis;
 use crate::runtime::{SimRuntime, Sleep};
 use crate::world::{HostId, Keep, START, Stuck, Traced, World};
 use quorate::error::Result;
@@ -67,6 +69,10 @@ struct Inner {
     clients: Vec<HostId>,
     /// Where the operator sits, whom no partition touches.
     operator: HostId,
+    /// What the operator shows where others log in.
+    number: Option<i64>,
+    /// Whose tokens let people in.
+    provider: Option<IdentityProvider>,
 }
 
 /// A process of the deployment.
@@ -152,6 +158,15 @@ impl Cluster {
         let between = if self.0.uri.contains('?') { "&" } else { "?" };
         let uri = format!("{}{}{options}", self.0.uri, if options.is_empty() { "" } else { between });
         Client::on(self.runtime(machine), ClientOptions::parse(&uri).await?)
+    }
+
+    /// A token that lets a user in by MONGODB-OIDC, from now on and for so long; see [`Builder::tokens`].
+    ///
+    /// # Panics
+    /// When the deployment takes none.
+    pub fn token(&self, user: &str, lifetime: Duration) -> String {
+        let provider = self.0.provider.as_ref().expect("a deployment that takes tokens");
+        provider.token(user, wall_millis(self.now() + lifetime))
     }
 
     /// The runtime of an application machine, for clients made otherwise.

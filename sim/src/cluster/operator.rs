@@ -1,6 +1,6 @@
 //! Commands to one member, as an operator at a console would give them.
 //!
-//! No client is in between: one connection a command, no monitoring, no retries.
+//! No client is in between: one connection a command, no monitoring, no retries, and no log-in where clients have to.
 
 use super::{Cluster, Place};
 use bson::{Document, doc};
@@ -24,10 +24,11 @@ impl Cluster {
         command: Document,
     ) -> impl Future<Output = io::Result<Document>> + Send + use<> {
         let Place { address, .. } = self.0.places[member].clone();
+        let number = self.0.number;
         let runtime = self.0.world.runtime(self.0.operator);
         async move {
             let mut stream = runtime.connect(address).await?;
-            stream.write_all(&message(command)?).await?;
+            stream.write_all(&message(command, number)?).await?;
             let mut head = [0; HEAD];
             stream.read_exact(&mut head).await?;
             let mut document = vec![0; body_length(&head)?];
@@ -47,8 +48,9 @@ impl Cluster {
 }
 
 /// A command as a message.
-pub(super) fn message(mut command: Document) -> io::Result<Vec<u8>> {
+pub(super) fn message(mut command: Document, number: Option<i64>) -> io::Result<Vec<u8>> {
     command.extend(doc! { "$db": "admin" });
+    command.extend(number.map(|number| ("$operator".to_owned(), number.into())));
     let document = bson::serialize_to_vec(&command).map_err(io::Error::other)?;
     let length = i32::try_from(HEAD + document.len()).map_err(io::Error::other)?;
     let mut bytes = Vec::with_capacity(HEAD + document.len());

@@ -18,6 +18,8 @@ pub struct ServedCluster {
     served: Served<Process>,
     addresses: Vec<ServerAddress>,
     uri: String,
+    /// What the operator shows where others log in.
+    number: Option<i64>,
 }
 
 /// How long the first election, or the answer to an order, may take.
@@ -27,9 +29,9 @@ impl ServedCluster {
     pub(super) fn start(builder: &Builder) -> io::Result<Self> {
         let listeners = Listeners::bind(builder.shape.parts().len())?;
         let addresses = listeners.addresses();
-        let uri = builder.shape.uri(&addresses);
+        let uri = builder.uri(&addresses);
         let served = listeners.serve(builder.shape.processes(builder.settings_for(&addresses)));
-        let cluster = ServedCluster { served, addresses, uri };
+        let cluster = ServedCluster { served, addresses, uri, number: builder.operator() };
         if builder.elect {
             for favourite in builder.shape.favourites() {
                 cluster.elect(favourite)?;
@@ -89,7 +91,7 @@ impl ServedCluster {
     pub fn command(&self, member: usize, command: Document) -> io::Result<Document> {
         let mut stream = TcpStream::connect(self.addresses[member].to_string())?;
         stream.set_read_timeout(Some(PATIENCE))?;
-        stream.write_all(&message(command)?)?;
+        stream.write_all(&message(command, self.number)?)?;
         let mut head = [0; 21];
         stream.read_exact(&mut head)?;
         let mut document = vec![0; body_length(&head)?];
@@ -137,6 +139,11 @@ impl ServedCluster {
     pub fn isolate(&self, member: usize) {
         let others: Vec<_> = (0..self.addresses.len()).filter(|at| *at != member).map(node).collect();
         self.served.partition(&[node(member)], &others);
+        self.served.cut_clients(node(member));
+    }
+
+    /// Cuts a member off from its clients, new ones and those that are there; its peers hear it well.
+    pub fn cut_off_clients(&self, member: usize) {
         self.served.cut_clients(node(member));
     }
 

@@ -15,13 +15,13 @@ const MAX_DRIFT: i64 = 365 * 24 * 3600;
 
 impl Mongod {
     /// Whether the client had to log in first, and has.
-    pub(super) fn check_log_in(&self, op: &Op) -> Result<(), Failure> {
+    pub(super) fn check_log_in(&mut self, now: Instant, op: &Op) -> Result<(), Failure> {
         let Origin::Client(conn) = op.origin else { return Ok(()) };
-        let logged_in = self.conns.get(&conn).is_some_and(|conn| !conn.users.is_empty());
-        if !self.settings.auth || op.command.is_open() || logged_in {
+        if !self.settings.auth || op.command.is_open() || op.operator {
             return Ok(());
         }
-        Err(Failure::new(13, format!("command {} requires authentication", op.command.name)))
+        let conn = self.conns.get_mut(&conn);
+        conn.map_or(Ok(()), |conn| conn.check_log_in(op.command.name, wall_millis(now)))
     }
 
     /// What the fail point does to it.

@@ -363,6 +363,8 @@ const NAMES: &[(i32, &str)] = &[
     (377, "FLEMaxTagLimitExceeded"),
     (379, "DatabaseMetadataRefreshCanceled"),
     (388, "TransactionTooLargeForCache"),
+    // Of later servers, which know tokens.
+    (391, "ReauthenticationRequired"),
     (9001, "SocketException"),
     (9996, "OBSOLETE_RecvStaleConfig"),
     (10003, "CannotGrowDocumentInCappedNamespace"),

@@ -1,8 +1,8 @@
 //! One client's connection, as its server sees it.
 
 use super::compression::Compression;
+use super::log_in::{Conversation, Identity};
 use super::request::{self, Refusal, Request};
-use super::scram::Conversation;
 use quorate_core::wire::ReadBuffer;
 
 /// `maxMessageSizeBytes`: a longer message closes the connection.
@@ -25,8 +25,8 @@ pub(crate) struct Conn {
     pub(crate) app_name: Option<String>,
     /// Log-in under way.
     pub(crate) conversation: Option<Conversation>,
-    /// Who has logged in: user and database.
-    pub(crate) users: Vec<(String, String)>,
+    /// Who has logged in.
+    pub(crate) users: Vec<Identity>,
     /// The server has hung up; nothing more is read or sent.
     pub(crate) closed: bool,
 }

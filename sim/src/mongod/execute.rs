@@ -1,9 +1,8 @@
 //! Carrying commands out: those of the server itself here, the rest by the store and by replication.
 
-use super::generic::missing;
 use super::hello::{self, HelloArguments};
+use super::log_in::{Identity, failed};
 use super::op::{Op, OpId, Stage};
-use super::scram::{Conversation, Step};
 use super::{Mongod, info};
 use crate::repl::{self, wall_millis};
 use crate::store::{Failure, Store, Work};
@@ -47,15 +46,14 @@ impl Mongod {
                 let id = Binary { subtype: BinarySubtype::Uuid, bytes: self.rng.uuid_v4().to_vec() };
                 Ok(doc! { "id": { "id": id }, "timeoutMinutes": 30 })
             }
-            "saslStart" => self.sasl_start(op),
-            "saslContinue" => self.sasl_continue(op),
+            "saslStart" | "saslContinue" => self.sasl(now, op),
             "logout" => {
                 if let Some(conn) = op.conn().and_then(|conn| self.conns.get_mut(&conn)) {
                     conn.users.clear();
                 }
                 Ok(doc! {})
             }
-            "authenticate" => Err(Failure::new(18, "Authentication failed.")),
+            "authenticate" => Err(failed()),
             "getnonce" => Ok(doc! { "nonce": format!("{:016x}", self.rng.next_u64()) }),
             _ => self.own_state(now, op),
         }
@@ -92,7 +90,7 @@ impl Mongod {
         }
     }
 
-    fn users_of(&self, op: &Op) -> &[(String, String)] {
+    fn users_of(&self, op: &Op) -> &[Identity] {
         op.conn().and_then(|conn| self.conns.get(&conn)).map_or(&[], |conn| &conn.users)
     }
 
@@ -206,7 +204,10 @@ impl Mongod {
         {
             reply.insert("saslSupportedMechs", mechanisms);
         }
-        if let Some(first) = self.speculate(op, &arguments) {
+        let conn = op.conn().and_then(|conn| self.conns.get_mut(&conn));
+        if let Some(first) = conn.and_then(|conn| {
+            conn.speculate(&mut self.credentials, arguments.speculative.as_ref(), wall_millis(now))
+        }) {
             reply.insert("speculativeAuthenticate", first);
         }
         Ok(reply)
@@ -232,40 +233,12 @@ impl Mongod {
         }
     }
 
-    /// The first step of a log-in that came with the hello. That it fails is not said: the client sees no answer to it.
-    fn speculate(&mut self, op: &Op, arguments: &HelloArguments) -> Option<Document> {
-        let body = arguments.speculative.as_ref()?;
-        let db = body.get_str("db").unwrap_or("admin");
-        let started = Conversation::start(&mut self.credentials, body, db, &mut self.rng);
-        let (conversation, reply) = started.ok()?;
-        self.conns.get_mut(&op.conn()?)?.conversation = Some(conversation);
-        Some(reply)
-    }
-
-    fn sasl_start(&mut self, op: &Op) -> Result<Document, Failure> {
-        let conn = op.conn().ok_or_else(|| Failure::new(18, "Authentication failed."))?;
-        let db = &op.generic.db;
-        let started = Conversation::start(&mut self.credentials, &op.body, db, &mut self.rng);
-        let open = self.conns.get_mut(&conn).ok_or_else(|| missing("connection"))?;
-        open.conversation = None;
-        let (conversation, reply) = started?;
-        open.conversation = Some(conversation);
-        Ok(reply)
-    }
-
-    fn sasl_continue(&mut self, op: &Op) -> Result<Document, Failure> {
-        let none = || Failure::new(17, "No SASL session state found");
-        let conn = op.conn().and_then(|conn| self.conns.get_mut(&conn)).ok_or_else(none)?;
-        let mut conversation = conn.conversation.take().ok_or_else(none)?;
-        match conversation.go_on(&op.body)? {
-            Step::Continue(reply) => {
-                conn.conversation = Some(conversation);
-                Ok(reply)
-            }
-            Step::Done(reply, user) => {
-                conn.users.push(user);
-                Ok(reply)
-            }
+    fn sasl(&mut self, now: Instant, op: &Op) -> Result<Document, Failure> {
+        let conn = op.conn().and_then(|conn| self.conns.get_mut(&conn)).ok_or_else(failed)?;
+        let wall = wall_millis(now);
+        match op.command.name {
+            "saslStart" => conn.sasl_start(&mut self.credentials, &op.body, &op.generic.db, wall),
+            _ => conn.sasl_continue(&mut self.credentials, &op.body, wall),
         }
     }
 

@@ -120,7 +120,8 @@ fn database(db: Option<&Bson>) -> Result<String, Failure> {
         let text = format!("'.' is an invalid character in the database name: {db}");
         return Err(Failure::new(73, text));
     }
-    if db.is_empty() || db.len() > 63 || db.contains(['/', '\\', ' ', '"', '$', '\0']) {
+    let external = db == super::log_in::EXTERNAL;
+    if db.is_empty() || db.len() > 63 || db.contains(['/', '\\', ' ', '"', '$', '\0']) && !external {
         return Err(Failure::new(73, format!("Invalid database name: '{db}'")));
     }
     Ok(db.clone())

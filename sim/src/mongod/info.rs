@@ -2,6 +2,7 @@
 
 use super::compression::Compression;
 use super::generic::missing;
+use super::log_in::Identity;
 use super::settings::MongodSettings;
 use crate::store::Failure;
 use bson::{Bson, DateTime, Document, doc};
@@ -29,8 +30,8 @@ pub(crate) fn build_info() -> Document {
 }
 
 /// `connectionStatus`.
-pub(crate) fn connection_status(body: &Document, users: &[(String, String)]) -> Document {
-    let named: Vec<Bson> = users.iter().map(|(user, db)| doc! { "user": user, "db": db }.into()).collect();
+pub(crate) fn connection_status(body: &Document, users: &[Identity]) -> Document {
+    let named: Vec<Bson> = users.iter().map(|who| doc! { "user": &who.user, "db": &who.db }.into()).collect();
     let roles: Vec<Bson> = users.iter().map(|_| doc! { "role": "root", "db": "admin" }.into()).collect();
     let mut info = doc! { "authenticatedUsers": named, "authenticatedUserRoles": roles };
     if body.get_bool("showPrivileges").unwrap_or(false) {

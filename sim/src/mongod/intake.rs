@@ -64,6 +64,7 @@ impl Mongod {
             body: request.body,
             again: None,
             command: &NONE,
+            operator: false,
             generic: Generic::default(),
             deadline: None,
             labelling: Labelling::Plain,
@@ -101,7 +102,8 @@ impl Mongod {
         let known =
             commands::find(name).filter(|c| self.settings.test_commands || c.name != "configureFailPoint");
         op.command = known.ok_or_else(|| Failure::new(59, format!("no such command: '{name}'")))?;
-        self.check_log_in(op)?;
+        op.operator = self.settings.take_operator(&mut op.body);
+        self.check_log_in(now, op)?;
         if op.command.is_open() && op.body.contains_key("txnNumber") && !op.body.contains_key("autocommit") {
             return Err(Failure::new(50889, "It is illegal to provide a txnNumber for this command"));
         }

@@ -29,6 +29,8 @@ mod glue;
 pub(crate) mod hello;
 pub(crate) mod info;
 mod intake;
+pub(crate) mod log_in;
+pub(crate) mod oidc;
 mod op;
 mod process;
 #[cfg(test)]
@@ -44,6 +46,7 @@ mod store_call;
 mod tests;
 
 pub use codes::code_name;
+pub use oidc::IdentityProvider;
 pub use settings::{Delay, MongodSettings, User, WIRE_VERSION};
 
 use crate::balancer::Relay;
@@ -55,11 +58,11 @@ use compression::Compression;
 use conn::Conn;
 use failpoint::FailCommand;
 use hello::TopologyVersion;
+use log_in::Credentials;
 use op::{Op, OpId};
 use quorate_core::concern::OpTime;
 use quorate_core::raw::Timestamp;
 use quorate_core::{Instant, Rng};
-use scram::Credentials;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// What simulated processes say to each other.
@@ -164,7 +167,7 @@ impl Mongod {
     fn new(settings: MongodSettings, member: Option<Member>) -> Self {
         let mut rng = Rng::new(settings.seed);
         let store = Store::new(rng.next_u64());
-        let credentials = Credentials::new(settings.users.clone(), rng.next_u64());
+        let credentials = Credentials::new(&settings, rng.next_u64());
         Mongod {
             compression: Compression::new(&settings.compressors),
             settings,

@@ -40,6 +40,8 @@ pub(crate) struct Op {
     pub(crate) again: Option<Document>,
     /// What the server knows of it.
     pub(crate) command: &'static Command,
+    /// The deployment's own operator gave it.
+    pub(crate) operator: bool,
     /// Its generic arguments.
     pub(crate) generic: Generic,
     /// When `maxTimeMS` is over.

@@ -3,12 +3,12 @@
 //! Source: RFC 5802, RFC 7677, and the authentication specification for what is MongoDB's own ("SCRAM-SHA-1": the password is
 //! digested by MD5 first; "skipEmptyExchange"). Passwords are taken as they are: SASLprep is the client's work.
 
+use super::log_in::{failed, reply};
 use super::settings::User;
 use crate::store::Failure;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use bson::spec::BinarySubtype;
-use bson::{Binary, Bson, Document, doc};
+use bson::Document;
 use hmac::{Hmac, KeyInit, Mac};
 use quorate_core::Rng;
 use sha1::Sha1;
@@ -72,7 +72,7 @@ impl Mechanism {
 
 /// What a server keeps of its users, made when somebody first logs in as one.
 #[derive(Debug)]
-pub(crate) struct Credentials {
+pub(crate) struct Keyring {
     users: Vec<User>,
     keys: BTreeMap<(usize, Mechanism), Keys>,
     salts: Rng,
@@ -85,22 +85,17 @@ struct Keys {
     server: Vec<u8>,
 }
 
-impl Credentials {
+impl Keyring {
     /// Of these users.
     pub(crate) fn new(users: Vec<User>, seed: u64) -> Self {
-        Credentials { users, keys: BTreeMap::new(), salts: Rng::new(seed) }
+        Keyring { users, keys: BTreeMap::new(), salts: Rng::new(seed) }
     }
 
-    /// The mechanisms `hello` offers for `db.user`; `None` for a user there is not.
-    pub(crate) fn mechanisms(&self, full_name: &str) -> Result<Option<Vec<Bson>>, Failure> {
-        let Some((db, name)) = full_name.split_once('.') else {
-            return Err(Failure::new(2, "UserName must contain a '.' separated database.user pair"));
-        };
-        let known = self.find(name, db).is_some();
-        Ok(known.then(|| vec!["SCRAM-SHA-256".into(), "SCRAM-SHA-1".into()]))
+    pub(super) fn users(&self) -> &[User] {
+        &self.users
     }
 
-    fn find(&self, name: &str, db: &str) -> Option<usize> {
+    pub(super) fn find(&self, name: &str, db: &str) -> Option<usize> {
         self.users.iter().position(|user| user.name == name && user.db == db)
     }
 
@@ -142,50 +137,44 @@ pub(crate) enum Step {
     Done(Document, (String, String)),
 }
 
-fn failed() -> Failure {
-    Failure::new(18, "Authentication failed.")
-}
-
 impl Conversation {
     /// `saslStart`, also inside of hello (`speculativeAuthenticate`).
     pub(crate) fn start(
-        credentials: &mut Credentials,
+        keyring: &mut Keyring,
+        mechanism: &str,
+        payload: Vec<u8>,
         body: &Document,
         db: &str,
         rng: &mut Rng,
     ) -> Result<(Conversation, Document), Failure> {
-        let name = body.get_str("mechanism").map_err(|_| super::generic::missing("saslStart.mechanism"))?;
-        let payload = payload(body).ok_or_else(|| super::generic::missing("saslStart.payload"))?;
-        let mechanism = Mechanism::from_name(name).ok_or_else(|| {
-            Failure::new(334, format!("Received authentication for mechanism {name} which is not enabled"))
-        })?;
+        let mechanism = Mechanism::from_name(mechanism).ok_or_else(failed)?;
         let text = String::from_utf8(payload).map_err(|_| failed())?;
         let bare = text.strip_prefix("n,,").ok_or_else(failed)?.to_owned();
         let user = attribute(&bare, 'n').ok_or_else(failed)?.replace("=2C", ",").replace("=3D", "=");
         let client_nonce = attribute(&bare, 'r').ok_or_else(failed)?;
-        let index = credentials.find(&user, db).ok_or_else(failed)?;
-        let keys = credentials.keys(index, mechanism).ok_or_else(failed)?;
+        let index = keyring.find(&user, db).ok_or_else(failed)?;
+        let keys = keyring.keys(index, mechanism).ok_or_else(failed)?;
         let own: Vec<u8> = (0..3).flat_map(|_| rng.next_u64().to_le_bytes()).collect();
         let nonce = format!("{client_nonce}{}", BASE64.encode(own));
         let answer = format!("r={nonce},s={},i={ITERATIONS}", BASE64.encode(&keys.salt));
         let skip_empty =
             body.get_document("options").is_ok_and(|o| o.get_bool("skipEmptyExchange").unwrap_or(false));
-        let reply = reply(&answer, false);
+        let reply = reply(answer.clone().into_bytes(), false);
         let so_far = format!("{bare},{answer}");
         let db = db.to_owned();
         Ok((Conversation { mechanism, user, db, keys, nonce, so_far, skip_empty, proven: false }, reply))
     }
 
     /// `saslContinue`.
-    pub(crate) fn go_on(&mut self, body: &Document) -> Result<Step, Failure> {
-        if !body.get_i32("conversationId").is_ok_and(|id| id == 1) {
-            return Err(Failure::new(17, "sasl: Mismatched conversation id"));
-        }
+    pub(crate) fn go_on(&mut self, payload: Vec<u8>) -> Result<Step, Failure> {
         let who = (self.user.clone(), self.db.clone());
-        let payload = payload(body).ok_or_else(|| super::generic::missing("saslContinue.payload"))?;
         if self.proven {
             // The empty exchange that SASL asks for where the server has the last word.
-            return if payload.is_empty() { Ok(Step::Done(reply("", true), who)) } else { Err(failed()) };
+            return if payload.is_empty() {
+                Ok(Step::Done(reply(Vec::new(), true), who))
+            } else {
+                Err(failed())
+            };
         }
         let text = String::from_utf8(payload).map_err(|_| failed())?;
         let (without_proof, proof) = text.rsplit_once(",p=").ok_or_else(failed)?;
@@ -202,21 +191,8 @@ impl Conversation {
         }
         self.proven = true;
         let own = self.mechanism.hmac(&self.keys.server, signed.as_bytes());
-        let reply = reply(&format!("v={}", BASE64.encode(own)), self.skip_empty);
+        let reply = reply(format!("v={}", BASE64.encode(own)).into_bytes(), self.skip_empty);
         Ok(if self.skip_empty { Step::Done(reply, who) } else { Step::Continue(reply) })
-    }
-}
-
-fn reply(payload: &str, done: bool) -> Document {
-    let payload = Binary { subtype: BinarySubtype::Generic, bytes: payload.as_bytes().to_vec() };
-    doc! { "conversationId": 1, "done": done, "payload": payload }
-}
-
-fn payload(body: &Document) -> Option<Vec<u8>> {
-    match body.get("payload")? {
-        Bson::Binary(binary) => Some(binary.bytes.clone()),
-        Bson::String(text) => BASE64.decode(text).ok(),
-        _ => None,
     }
 }
 
@@ -228,10 +204,7 @@ fn attribute(text: &str, letter: char) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn binary(text: &str) -> Bson {
-        Bson::Binary(Binary { subtype: BinarySubtype::Generic, bytes: text.as_bytes().to_vec() })
-    }
+    use bson::doc;
 
     fn text(reply: &Document) -> String {
         String::from_utf8(reply.get_binary_generic("payload").unwrap().clone()).unwrap()
@@ -240,9 +213,10 @@ mod tests {
     /// A client that knows `password`: RFC 5802, "SCRAM Authentication Exchange".
     fn log_in(mechanism: &str, password: &str, options: Document) -> Result<Vec<Document>, Failure> {
         let user = User::new("u,=", "pencil");
-        let mut credentials = Credentials::new(vec![user], 5);
-        let start = doc! { "saslStart": 1, "mechanism": mechanism, "payload": binary("n,,n=u=2C=3D,r=abc"), "options": options };
-        let (mut talk, first) = Conversation::start(&mut credentials, &start, "admin", &mut Rng::new(1))?;
+        let mut keyring = Keyring::new(vec![user], 5);
+        let (body, first) = (doc! { "options": options }, b"n,,n=u=2C=3D,r=abc".to_vec());
+        let (mut talk, first) =
+            Conversation::start(&mut keyring, mechanism, first, &body, "admin", &mut Rng::new(1))?;
         let server_first = text(&first);
         let salt = BASE64.decode(attribute(&server_first, 's').unwrap()).unwrap();
         let kind = Mechanism::from_name(mechanism).unwrap();
@@ -252,9 +226,9 @@ mod tests {
         let signed = format!("n=u=2C=3D,r=abc,{server_first},{last}");
         let signature = kind.hmac(&kind.hash(&client_key), signed.as_bytes());
         let proof: Vec<u8> = client_key.iter().zip(signature).map(|(a, b)| a ^ b).collect();
-        let payload = binary(&format!("{last},p={}", BASE64.encode(proof)));
+        let payload = format!("{last},p={}", BASE64.encode(proof)).into_bytes();
         let mut replies = vec![first];
-        match talk.go_on(&doc! { "saslContinue": 1, "conversationId": 1, "payload": payload })? {
+        match talk.go_on(payload)? {
             Step::Done(reply, who) => {
                 assert_eq!(who, ("u,=".to_owned(), "admin".to_owned()));
                 replies.push(reply);
@@ -264,8 +238,7 @@ mod tests {
                     BASE64.encode(kind.hmac(&kind.hmac(&salted, b"Server Key"), signed.as_bytes()));
                 assert_eq!(text(&reply), format!("v={expected}"));
                 replies.push(reply);
-                let empty = doc! { "saslContinue": 1, "conversationId": 1, "payload": binary("") };
-                let Step::Done(reply, _) = talk.go_on(&empty)? else { panic!("not done") };
+                let Step::Done(reply, _) = talk.go_on(Vec::new())? else { panic!("not done") };
                 replies.push(reply);
             }
         }
@@ -287,16 +260,14 @@ mod tests {
 
     #[test]
     fn nonsense_fails_as_with_the_real_server() {
-        let mut credentials = Credentials::new(vec![User::new("u", "p")], 5);
-        let mut start = |mechanism: &str, payload: &str| {
-            let body = doc! { "mechanism": mechanism, "payload": binary(payload) };
-            Conversation::start(&mut credentials, &body, "admin", &mut Rng::new(1)).unwrap_err().code
+        let mut keyring = Keyring::new(vec![User::new("u", "p")], 5);
+        let mut start = |payload: &str| {
+            let payload = payload.as_bytes().to_vec();
+            let rng = &mut Rng::new(1);
+            let started = Conversation::start(&mut keyring, "SCRAM-SHA-256", payload, &doc! {}, "admin", rng);
+            started.unwrap_err().code
         };
-        assert_eq!(start("FOO", "x"), 334);
-        assert_eq!(start("SCRAM-SHA-256", "garbage"), 18);
-        assert_eq!(start("SCRAM-SHA-256", "n,,n=nobody,r=x"), 18);
-        assert_eq!(credentials.mechanisms("admin.u").unwrap().unwrap().len(), 2);
-        assert_eq!(credentials.mechanisms("admin.x").unwrap(), None);
-        assert_eq!(credentials.mechanisms("x").unwrap_err().code, 2);
+        assert_eq!(start("garbage"), 18);
+        assert_eq!(start("n,,n=nobody,r=x"), 18);
     }
 }

@@ -1,5 +1,7 @@
 //! How a simulated server is set up: what `mongod`'s command line and configuration file are to the real one.
 
+use super::oidc::IdentityProvider;
+use bson::Document;
 use quorate_core::wire::compression::Compressor;
 use quorate_core::{Duration, Rng, ServerAddress};
 
@@ -15,6 +17,11 @@ pub struct MongodSettings {
     pub seed: u64,
     /// Who may log in.
     pub users: Vec<User>,
+    /// Whose tokens let people in by MONGODB-OIDC; nobody's by default.
+    pub identity_provider: Option<IdentityProvider>,
+    /// Who puts this number into a command, as `$operator`, may do everything: how a deployment carries out orders of the program
+    /// it is part of, whoever its users are.
+    pub(crate) operator: Option<i64>,
     /// Whether clients have to log in before they may do anything (`--auth`).
     pub auth: bool,
     /// What hello says of `maxWireVersion`. 17 is MongoDB 6.0; what commands do is 6.0's whatever this says.
@@ -38,6 +45,8 @@ impl MongodSettings {
             host,
             seed,
             users: Vec::new(),
+            identity_provider: None,
+            operator: None,
             auth: false,
             max_wire_version: WIRE_VERSION,
             start_delay: Delay::NONE,
@@ -60,6 +69,20 @@ impl MongodSettings {
         self
     }
 
+    /// With somebody whose tokens let people in, and log-in required from now on.
+    #[must_use]
+    pub fn with_identity_provider(mut self, provider: IdentityProvider) -> Self {
+        self.identity_provider = Some(provider);
+        self.auth = true;
+        self
+    }
+
+    /// Whether a command comes from the operator, which is then no longer to be seen.
+    pub(crate) fn take_operator(&self, body: &mut Document) -> bool {
+        let Some(number) = self.operator else { return false };
+        body.get_i64("$operator").is_ok_and(|shown| shown == number) && body.remove("$operator").is_some()
+    }
+
     /// With other processing times.
     #[must_use]
     pub fn with_delays(mut self, start: Delay, reply: Delay) -> Self {
@@ -68,7 +91,7 @@ impl MongodSettings {
     }
 }
 
-/// Somebody who may log in, by SCRAM-SHA-1 and SCRAM-SHA-256.
+/// Somebody who may log in, by SCRAM-SHA-1 and SCRAM-SHA-256; by PLAIN where the database is `$external`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
     /// The name.

@@ -9,6 +9,7 @@ use crate::mongod::generic::{Generic, expect_int};
 use crate::mongod::reply::{self, Labelling, Times, is_state_change};
 use crate::mongod::request::{Refusal, Request};
 use crate::node::{ConnId, NodeId, NodeOutput};
+use crate::repl::wall_millis;
 use crate::store::Failure;
 use bson::Document;
 use quorate_core::Instant;
@@ -136,9 +137,12 @@ impl Mongos {
         let known = if name == "isdbgrid" { Some(&ISDBGRID) } else { commands::find(name) };
         let known = known.filter(|command| !command.name.starts_with("replSet"));
         job.command = known.ok_or_else(|| Failure::new(59, format!("no such command: '{name}'")))?;
-        let logged_in = self.clients.get(&job.conn).is_some_and(|client| !client.conn.users.is_empty());
-        if self.settings.auth && !job.command.is_open() && !logged_in {
-            return Err(Failure::new(13, format!("command {name} requires authentication")));
+        if !self.settings.take_operator(&mut job.body)
+            && self.settings.auth
+            && !job.command.is_open()
+            && let Some(client) = self.clients.get_mut(&job.conn)
+        {
+            client.conn.check_log_in(job.command.name, wall_millis(now))?;
         }
         job.generic = Generic::read(&job.body)?;
         job.labelling = labelling(job);

@@ -4,7 +4,7 @@ use super::{Job, Mongos, Stage};
 use crate::mongod::generic::missing;
 use crate::mongod::hello::{self, HelloArguments};
 use crate::mongod::info;
-use crate::mongod::scram::{Conversation, Step};
+use crate::mongod::log_in::failed;
 use crate::repl::wall_millis;
 use crate::store::Failure;
 use bson::{Binary, Bson, Document, doc, spec::BinarySubtype};
@@ -45,15 +45,14 @@ impl Mongos {
                 let id = Binary { subtype: BinarySubtype::Uuid, bytes: self.rng.uuid_v4().to_vec() };
                 Ok(doc! { "id": { "id": id }, "timeoutMinutes": 30 })
             }
-            "saslStart" => self.sasl_start(job),
-            "saslContinue" => self.sasl_continue(job),
+            "saslStart" | "saslContinue" => self.sasl(now, job),
             "logout" => {
                 if let Some(client) = self.clients.get_mut(&job.conn) {
                     client.conn.users.clear();
                 }
                 Ok(doc! {})
             }
-            "authenticate" => Err(Failure::new(18, "Authentication failed.")),
+            "authenticate" => Err(failed()),
             "shutdown" | "getLastError" | "fsync" => {
                 Err(Failure::new(115, "not supported by a simulated mongos"))
             }
@@ -142,44 +141,22 @@ impl Mongos {
         {
             reply.insert("saslSupportedMechs", mechanisms);
         }
-        if let Some(first) = self.speculate(job, &arguments) {
+        let client = self.clients.get_mut(&job.conn);
+        if let Some(first) = client.and_then(|client| {
+            let asked = arguments.speculative.as_ref();
+            client.conn.speculate(&mut self.credentials, asked, wall_millis(now))
+        }) {
             reply.insert("speculativeAuthenticate", first);
         }
         Ok(reply)
     }
 
-    fn speculate(&mut self, job: &Job, arguments: &HelloArguments) -> Option<Document> {
-        let body = arguments.speculative.as_ref()?;
-        let db = body.get_str("db").unwrap_or("admin");
-        let started = Conversation::start(&mut self.credentials, body, db, &mut self.rng);
-        let (conversation, reply) = started.ok()?;
-        self.clients.get_mut(&job.conn)?.conn.conversation = Some(conversation);
-        Some(reply)
-    }
-
-    fn sasl_start(&mut self, job: &Job) -> Result<Document, Failure> {
-        let db = &job.generic.db;
-        let started = Conversation::start(&mut self.credentials, &job.body, db, &mut self.rng);
-        let client = self.clients.get_mut(&job.conn).ok_or_else(|| missing("connection"))?;
-        client.conn.conversation = None;
-        let (conversation, reply) = started?;
-        client.conn.conversation = Some(conversation);
-        Ok(reply)
-    }
-
-    fn sasl_continue(&mut self, job: &Job) -> Result<Document, Failure> {
-        let none = || Failure::new(17, "No SASL session state found");
-        let conn = self.clients.get_mut(&job.conn).map(|client| &mut client.conn).ok_or_else(none)?;
-        let mut conversation = conn.conversation.take().ok_or_else(none)?;
-        match conversation.go_on(&job.body)? {
-            Step::Continue(reply) => {
-                conn.conversation = Some(conversation);
-                Ok(reply)
-            }
-            Step::Done(reply, user) => {
-                conn.users.push(user);
-                Ok(reply)
-            }
+    fn sasl(&mut self, now: Instant, job: &Job) -> Result<Document, Failure> {
+        let conn = self.clients.get_mut(&job.conn).map(|client| &mut client.conn).ok_or_else(failed)?;
+        let wall = wall_millis(now);
+        match job.command.name {
+            "saslStart" => conn.sasl_start(&mut self.credentials, &job.body, &job.generic.db, wall),
+            _ => conn.sasl_continue(&mut self.credentials, &job.body, wall),
         }
     }
 }

@@ -30,7 +30,7 @@ use crate::mongod::compression::Compression;
 use crate::mongod::conn::Conn;
 use crate::mongod::failpoint::{FailCommand, Strike};
 use crate::mongod::hello::TopologyVersion;
-use crate::mongod::scram::Credentials;
+use crate::mongod::log_in::Credentials;
 use crate::mongod::{Message, MongodSettings};
 use crate::mongod::{commands::Command, generic::Generic, reply::Labelling, request::ReplyTo};
 use crate::node::{ConnId, NodeId, NodeOutput};
@@ -182,7 +182,7 @@ impl Mongos {
     /// A mongos in front of these shards. Of the settings, those for replica set members mean nothing here.
     pub fn new(settings: MongodSettings, shards: Vec<ShardSettings>) -> Self {
         let mut rng = Rng::new(settings.seed);
-        let credentials = Credentials::new(settings.users.clone(), rng.next_u64());
+        let credentials = Credentials::new(&settings, rng.next_u64());
         Mongos {
             compression: Compression::new(&settings.compressors),
             settings,
