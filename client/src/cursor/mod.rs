@@ -11,9 +11,9 @@ use crate::exec::Reply;
 use crate::{BoxFuture, Client, Runtime};
 use bson::RawDocument;
 use futures::Stream;
-use quorate_core::{Result, ServerAddress};
 #[cfg(feature = "mistakes")]
 use quorate_core::{ReadPreference, ReadPreferenceMode};
+use quorate_core::{Result, ServerAddress};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use state::{CursorState, as_raw_document};
@@ -166,7 +166,10 @@ impl<R: Runtime> RawCursor<R> {
                 return Poll::Ready(Ok(false));
             }
             // Each round here waits for a server's answer, so a tailable cursor at its end makes no hot loop.
-            #[cfg_attr(not(feature = "mistakes"), expect(unused_mut, reason = "only a planted mistake changes it"))]
+            #[cfg_attr(
+                not(feature = "mistakes"),
+                expect(unused_mut, reason = "only a planted mistake changes it")
+            )]
             let (mut operation, mut request) = self.state.next_batch()?;
             #[cfg(feature = "mistakes")]
             if self.client.options().mistake == Some(quorate_core::mistakes::Mistake::GetMoreElsewhere) {

@@ -34,7 +34,10 @@ impl Driver {
             let error = deadline_passed("before a server was selected");
             return self.give_up(now, operation, error);
         }
-        if mistaken!(self.options, PreferenceForgotten) && operation.attempts > 1 && operation.retry == Retry::Read {
+        if mistaken!(self.options, PreferenceForgotten)
+            && operation.attempts > 1
+            && operation.retry == Retry::Read
+        {
             operation.criteria = crate::ReadPreference::new(crate::ReadPreferenceMode::Nearest).into();
         }
         match self.pick(&operation.criteria, &operation.deprioritized) {
@@ -220,7 +223,9 @@ impl Driver {
             return;
         }
         self.waiters.set(ticket, Waiting::Ready(id, connection));
-        if mistaken!(self.options, WaiterForgotten) && self.servers.get(id).is_some_and(|s| s.operation_count > 2) {
+        if mistaken!(self.options, WaiterForgotten)
+            && self.servers.get(id).is_some_and(|s| s.operation_count > 2)
+        {
             return;
         }
         self.outputs.push_back(Output::Wake { ticket });
