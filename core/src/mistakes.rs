@@ -45,6 +45,10 @@ pub enum Mistake {
     NoImmediateCheck,
     /// A heartbeat that fails has no event of its end.
     HeartbeatWithoutEnd,
+    /// What a server can do is forgotten when it becomes Unknown, also for an operation that holds a connection to it.
+    AbilitiesForgotten,
+    /// When no more attempts can be made, the first error is told, whatever came after it.
+    FirstErrorTold,
     /// A `wtimeout` is reported as a failed command.
     WtimeoutIsFailure,
     /// A cursor asks any member for its next batch.
@@ -55,7 +59,7 @@ pub enum Mistake {
 
 impl Mistake {
     /// All of them.
-    pub const ALL: [Mistake; 23] = [
+    pub const ALL: [Mistake; 25] = [
         Mistake::NewNumberOnRetry,
         Mistake::EverythingRetried,
         Mistake::LabelMissing,
@@ -76,6 +80,8 @@ impl Mistake {
         Mistake::HungPrimaryKept,
         Mistake::NoImmediateCheck,
         Mistake::HeartbeatWithoutEnd,
+        Mistake::AbilitiesForgotten,
+        Mistake::FirstErrorTold,
         Mistake::WtimeoutIsFailure,
         Mistake::GetMoreElsewhere,
         Mistake::CursorNotClosed,

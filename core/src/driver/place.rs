@@ -349,7 +349,11 @@ impl Driver {
             // `resume` and `check_out` have just seen it.
             return self.give_up(now, operation, ErrorKind::Shutdown.into());
         };
-        let description = server.as_connected().clone();
+        let description = if mistaken!(self.options, AbilitiesForgotten) {
+            server.description.clone()
+        } else {
+            server.as_connected().clone()
+        };
         let has_sessions =
             description.logical_session_timeout_minutes.is_some() || self.options.load_balanced;
         if operation.acknowledged && has_sessions && operation.session.is_none() {
