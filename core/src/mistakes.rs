@@ -49,6 +49,8 @@ pub enum Mistake {
     AbilitiesForgotten,
     /// When no more attempts can be made, the first error is told, whatever came after it.
     FirstErrorTold,
+    /// An operation with a time-out of its own is repeated without any pause.
+    NoPause,
     /// A `wtimeout` is reported as a failed command.
     WtimeoutIsFailure,
     /// A cursor asks any member for its next batch.
@@ -59,7 +61,7 @@ pub enum Mistake {
 
 impl Mistake {
     /// All of them.
-    pub const ALL: [Mistake; 25] = [
+    pub const ALL: [Mistake; 26] = [
         Mistake::NewNumberOnRetry,
         Mistake::EverythingRetried,
         Mistake::LabelMissing,
@@ -82,6 +84,7 @@ impl Mistake {
         Mistake::HeartbeatWithoutEnd,
         Mistake::AbilitiesForgotten,
         Mistake::FirstErrorTold,
+        Mistake::NoPause,
         Mistake::WtimeoutIsFailure,
         Mistake::GetMoreElsewhere,
         Mistake::CursorNotClosed,

@@ -77,3 +77,18 @@ fn the_latest_error_after_which_something_may_have_been_written_is_told() {
         matches!(&*error.kind, ErrorKind::Write(WriteFailure::WriteConcernError(error)) if error.code == 91);
     assert!(told, "{error}");
 }
+
+#[test]
+fn nobody_is_asked_as_fast_as_it_can_refuse() {
+    let mut options = DriverOptions::new(vec![address("b")]);
+    options.direct_connection = true;
+    let mut world = World::with_options(&NAMES, options);
+    world.settle();
+    // A secondary refuses every write, and there is nobody else to go to.
+    let deadline = world.now + millis(5_000);
+    let insert = write().with_deadline(Some(deadline));
+    let insert = world.start(insert, doc! {"insert": "c", "documents": [{"_id": 1}], "$db": "test"});
+    let error = world.finish(insert, millis(6_000)).unwrap_err();
+    assert!(world.now <= deadline, "{error}");
+    assert!((3..60).contains(&world.commands("insert").len()), "{}", world.commands("insert").len());
+}

@@ -130,6 +130,7 @@ impl Driver {
                     operation.deprioritized.push(server.address.clone());
                 }
                 operation.doubt = self.doubted(connection, &error);
+                operation.failed_on = Some(connection.server);
                 // What is shown if nothing comes of the next attempt: the latest error after which a write may have taken place, else
                 // the first (retryable writes specification, "Executing Retryable Write Commands").
                 let tells = !error.contains_label(labels::NO_WRITES_PERFORMED)
