@@ -45,6 +45,12 @@ pub enum Mistake {
     NoImmediateCheck,
     /// A heartbeat that fails has no event of its end.
     HeartbeatWithoutEnd,
+    /// What a server can do is forgotten when it becomes Unknown, also for an operation that holds a connection to it.
+    AbilitiesForgotten,
+    /// When no more attempts can be made, the first error is told, whatever came after it.
+    FirstErrorTold,
+    /// An operation with a time-out of its own is repeated without any pause.
+    NoPause,
     /// A `wtimeout` is reported as a failed command.
     WtimeoutIsFailure,
     /// A cursor asks any member for its next batch.
@@ -55,7 +61,7 @@ pub enum Mistake {
 
 impl Mistake {
     /// All of them.
-    pub const ALL: [Mistake; 23] = [
+    pub const ALL: [Mistake; 26] = [
         Mistake::NewNumberOnRetry,
         Mistake::EverythingRetried,
         Mistake::LabelMissing,
@@ -76,6 +82,9 @@ impl Mistake {
         Mistake::HungPrimaryKept,
         Mistake::NoImmediateCheck,
         Mistake::HeartbeatWithoutEnd,
+        Mistake::AbilitiesForgotten,
+        Mistake::FirstErrorTold,
+        Mistake::NoPause,
         Mistake::WtimeoutIsFailure,
         Mistake::GetMoreElsewhere,
         Mistake::CursorNotClosed,

@@ -44,6 +44,7 @@ fn a_replica_sets_server_is_avoided_only_when_it_is_overloaded() {
         let mut world = World::replica_set(&NAMES[..2]);
         world.settle();
         world.change("a", |a| a.script.push_back(Answer::Fail(262, label)));
+        world.change("b", |b| b.script.push_back(Answer::Reply(doc! {})));
         let preferred = ReadPreference::new(ReadPreferenceMode::PrimaryPreferred);
         let find = Operation::new(preferred.into(), Retry::Read);
         let find = world.start(find, doc! {"find": "c", "$db": "test"});
@@ -65,15 +66,29 @@ fn the_latest_error_after_which_something_may_have_been_written_is_told() {
             "n": 1, "writeConcernError": {"code": 91, "errmsg": "shutting down"},
             "errorLabels": ["RetryableWriteError"],
         }));
-        a.script.push_back(Answer::Fail(262, &["RetryableWriteError", "NoWritesPerformed"]));
     });
     // With a time-out of its own it may be tried again and again.
     let insert = write().with_deadline(Some(world.now + millis(60_000)));
     let insert = world.start(insert, doc! {"insert": "c", "documents": [{"_id": 1}], "$db": "test"});
-    world.run_until(millis(10_000), |world| world.commands("insert").len() == 3);
+    world.run_until(millis(10_000), |world| world.commands("insert").len() == 2);
     world.change("a", |a| a.become_secondary());
     let error = world.finish(insert, millis(10_000)).unwrap_err();
     let told =
         matches!(&*error.kind, ErrorKind::Write(WriteFailure::WriteConcernError(error)) if error.code == 91);
     assert!(told, "{error}");
+}
+
+#[test]
+fn nobody_is_asked_as_fast_as_it_can_refuse() {
+    let mut options = DriverOptions::new(vec![address("b")]);
+    options.direct_connection = true;
+    let mut world = World::with_options(&NAMES, options);
+    world.settle();
+    // A secondary refuses every write, and there is nobody else to go to.
+    let deadline = world.now + millis(5_000);
+    let insert = write().with_deadline(Some(deadline));
+    let insert = world.start(insert, doc! {"insert": "c", "documents": [{"_id": 1}], "$db": "test"});
+    let error = world.finish(insert, millis(6_000)).unwrap_err();
+    assert!(world.now <= deadline, "{error}");
+    assert!((3..60).contains(&world.commands("insert").len()), "{}", world.commands("insert").len());
 }

@@ -130,9 +130,12 @@ impl Driver {
                     operation.deprioritized.push(server.address.clone());
                 }
                 operation.doubt = self.doubted(connection, &error);
+                operation.failed_on = Some(connection.server);
                 // What is shown if nothing comes of the next attempt: the latest error after which a write may have taken place, else
                 // the first (retryable writes specification, "Executing Retryable Write Commands").
-                if operation.earlier_error.is_none() || !error.contains_label(labels::NO_WRITES_PERFORMED) {
+                let tells = !error.contains_label(labels::NO_WRITES_PERFORMED)
+                    && !mistaken!(self.options, FirstErrorTold);
+                if operation.earlier_error.is_none() || tells {
                     operation.earlier_error = Some(error.clone());
                 }
                 Decision::Again(error)

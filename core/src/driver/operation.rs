@@ -1,7 +1,7 @@
 //! One operation, as far as the driver must know it: never its documents.
 
 use super::waiters::Doubt;
-use super::{ConnectionId, Ticket};
+use super::{ConnectionId, ServerId, Ticket};
 use crate::error::Error;
 use crate::raw::{DocWriter, RawDoc};
 use crate::reply::ReplySummary;
@@ -34,6 +34,8 @@ pub struct Operation {
     pub(super) attempts: u32,
     /// What to show if nothing comes of the next attempt.
     pub(super) earlier_error: Option<Error>,
+    /// The server that failed the last attempt.
+    pub(super) failed_on: Option<ServerId>,
     /// Servers that failed it, to be avoided by the next attempt where there is another (server selection specification,
     /// "deprioritized servers").
     pub(super) deprioritized: Vec<ServerAddress>,
@@ -66,6 +68,7 @@ impl Operation {
             txn_number: None,
             attempts: 0,
             earlier_error: None,
+            failed_on: None,
             deprioritized: Vec::new(),
             doubt: None,
             stage: Stage::Idle,

@@ -1,7 +1,7 @@
 //! Finding a server and a connection for an operation, and waiting for them.
 
 use super::operation::{Stage, read_preference_to_send};
-use super::waiters::{Doubt, MOST_DENIALS, Waiter, Waiting, backoff};
+use super::waiters::{ATTEMPTS_AT_ONCE, Doubt, MOST_DENIALS, Waiter, Waiting, backoff};
 use super::{Begin, Checkout, ConnectionId, Driver, Operation, Output, Role, ServerId, Ticket};
 use crate::error::{Error, ErrorKind};
 use crate::pool::{OpToken, PoolConnId, PoolState};
@@ -42,9 +42,9 @@ impl Driver {
         }
         match self.pick(&operation.criteria, &operation.deprioritized) {
             Err(error) => self.give_up(now, operation, error),
-            Ok(Some(server)) => match operation.doubt.take() {
+            Ok(Some(server)) => match operation.doubt.take().filter(|_| !mistaken!(self.options, NoPause)) {
                 Some(doubt) if self.still_holds(doubt, server) => self.wait_for_news(now, operation, doubt),
-                _ => self.check_out(now, operation, server),
+                _ => self.check_out_after_pause(now, operation, server),
             },
             Ok(None) => {
                 let ticket = self.wait(now, operation, Waiting::Server);
@@ -109,6 +109,29 @@ impl Driver {
         self.servers.mark(doubt.server);
         self.pump(now);
         Begin::Wait(ticket)
+    }
+
+    fn check_out_after_pause(&mut self, now: Instant, operation: &mut Operation, server: ServerId) -> Begin {
+        match self.pause_before(operation, server) {
+            Some((pause, error)) => {
+                Begin::Wait(self.wait(now, operation, Waiting::Backoff(now + pause, error)))
+            }
+            None => self.check_out(now, operation, server),
+        }
+    }
+
+    /// How long to wait before an operation goes once more to the server that has just failed it.
+    ///
+    /// With a time-out of its own an operation is repeated until that passes. Mostly it waits for the topology to change in between;
+    /// where there is nothing to wait for (a direct connection to a secondary, an error that tells nothing about the server), it
+    /// would ask as fast as the server can refuse.
+    fn pause_before(&mut self, operation: &Operation, server: ServerId) -> Option<(Duration, Error)> {
+        if mistaken!(self.options, NoPause) {
+            return None;
+        }
+        let more = operation.attempts.checked_sub(ATTEMPTS_AT_ONCE).filter(|more| *more > 0)?;
+        let error = operation.earlier_error.clone().filter(|_| operation.failed_on == Some(server))?;
+        Some((backoff(more, self.rng.next_u64()), error))
     }
 
     fn check_out(&mut self, now: Instant, operation: &mut Operation, id: ServerId) -> Begin {
@@ -349,7 +372,11 @@ impl Driver {
             // `resume` and `check_out` have just seen it.
             return self.give_up(now, operation, ErrorKind::Shutdown.into());
         };
-        let description = server.as_connected().clone();
+        let description = if mistaken!(self.options, AbilitiesForgotten) {
+            server.description.clone()
+        } else {
+            server.as_connected().clone()
+        };
         let has_sessions =
             description.logical_session_timeout_minutes.is_some() || self.options.load_balanced;
         if operation.acknowledged && has_sessions && operation.session.is_none() {

@@ -13,6 +13,8 @@ use alloc::vec::Vec;
 pub(super) const MOST_DENIALS: u32 = 5;
 /// How long a server that has just refused an operation for its state, and has said nothing new since, gets to say it.
 const NEWS_WAIT: Duration = Duration::from_millis(100);
+/// So many attempts follow one another at once, even at the same server: the two of an operation without a time-out.
+pub(super) const ATTEMPTS_AT_ONCE: u32 = 2;
 /// `BASE_BACKOFF` (client backpressure specification).
 const BASE_BACKOFF: Duration = Duration::from_millis(100);
 /// `MAX_BACKOFF`.
@@ -46,7 +48,7 @@ pub(super) enum Waiting {
     Server,
     /// The only choice is the server that has just refused it; see [`Doubt`].
     News(Instant, Doubt),
-    /// Turned away by a server that is overloaded, and to look again at that moment.
+    /// Turned away by a server that is overloaded, or failed by one again and again, and to look again at that moment.
     Backoff(Instant, Error),
     /// In the queue of that server's pool.
     Connection(ServerId),

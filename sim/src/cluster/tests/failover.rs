@@ -166,3 +166,31 @@ fn the_same_seed_gives_the_same_minute() {
     assert_eq!(eventful(1, true), eventful(1, true));
     assert_ne!(eventful(1, true), eventful(2, true));
 }
+
+#[test]
+fn what_a_router_behind_a_balancer_owes_is_not_waited_for_when_it_has_lost_its_power() {
+    let cluster = Cluster::load_balanced().shards(1).members(1).routers(1).seed(3).build();
+    let router = cluster.routers()[0];
+    cluster.run(async {
+        let client = cluster.client("").await.unwrap();
+        ping(&client).await.unwrap();
+        cluster.order(
+            router,
+            doc! {
+                "configureFailPoint": "failCommand", "mode": "alwaysOn",
+                "data": { "failCommands": ["ping"], "blockConnection": true, "blockTimeMS": 60_000 },
+            },
+        );
+        cluster.sleep(secs(1)).await;
+        let began = cluster.elapsed();
+        cluster.after(secs(1), move |cluster| cluster.power_off(router));
+        cluster.after(secs(3), move |cluster| cluster.start(router));
+        // A command is not repeated; its connection's end is told when the machine is back.
+        ping(&client).await.unwrap_err();
+        assert!(cluster.elapsed() - began < secs(4), "{:?}", cluster.elapsed() - began);
+        ping(&client).await.unwrap();
+        client.shutdown().await;
+        cluster.sleep(secs(1)).await;
+        assert_eq!(cluster.connections(router), 0);
+    });
+}

@@ -46,6 +46,10 @@ struct Cursor {
     op: Option<u32>,
 }
 
+/// An operation with a time-out of its own may be sent as often as there is time for it; somebody who sends so many does not wait
+/// in between for anything to become better.
+const MOST_ATTEMPTS: usize = 200;
+
 type Fits = Result<(), (Rule, String)>;
 
 fn broken(rule: Rule, text: impl Into<String>) -> Fits {
@@ -67,7 +71,7 @@ impl Commands {
 impl Record {
     pub(super) fn command(&mut self, now: Instant, client: usize, event: &CommandEvent) {
         let fits = match event {
-            CommandEvent::Started(event) => self.started(now, client, event),
+            CommandEvent::Started(event) => self.started(client, event),
             CommandEvent::Succeeded(event) => self.succeeded(now, client, event),
             CommandEvent::Failed(event) => self.failed(now, client, event),
         };
@@ -77,7 +81,7 @@ impl Record {
         }
     }
 
-    fn started(&mut self, now: Instant, client: usize, event: &CommandStartedEvent) -> Fits {
+    fn started(&mut self, client: usize, event: &CommandStartedEvent) -> Fits {
         let (address, name) = (&event.connection.address, &event.command_name);
         let lsid = lsid_of(&event.command);
         let txn = event.command.get_i64("txnNumber").ok();
@@ -193,7 +197,7 @@ impl Record {
                 CallKind::Once => 1,
                 CallKind::Read if !plan.retry_reads => 1,
                 CallKind::Write if !plan.retry_writes || last.txn.is_none() => 1,
-                _ if plan.timeout_ms.is_some() => usize::MAX,
+                _ if plan.timeout_ms.is_some() => MOST_ATTEMPTS,
                 _ => 2,
             };
             if same.len() >= allowed {

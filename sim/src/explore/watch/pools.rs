@@ -27,6 +27,8 @@ struct Pool {
     closed: bool,
     generation: u32,
     conns: BTreeMap<u32, Conn>,
+    /// Generations of connections that are closed: an operation's error is told after its connection's end.
+    gone: BTreeMap<u32, u32>,
     /// Check-outs begun and not over.
     waiting: u32,
 }
@@ -139,7 +141,9 @@ impl Pools {
                 format!("connection {id} of {address} closed a second time, or without ever having been made")
             })?,
         };
-        match pool.conns.remove(&id) {
+        let conn = pool.conns.remove(&id);
+        pool.gone.extend(conn.as_ref().map(|conn| (id, conn.generation)));
+        match conn {
             Some(Conn { state: State::InUse, .. }) => {
                 Err(format!("connection {id} of {address} closed while it was in use"))
             }
@@ -154,10 +158,11 @@ impl Pools {
         }
     }
 
-    /// Whether that connection, which an operation uses, is of the pool's present generation.
+    /// Whether that connection, which an operation uses or has just used, is of the pool's present generation.
     pub(crate) fn is_fresh(&self, address: &ServerAddress, id: u32) -> bool {
         self.pools.get(address).is_some_and(|pool| {
-            !pool.closed && pool.conns.get(&id).is_some_and(|conn| conn.generation == pool.generation)
+            let generation = pool.conns.get(&id).map(|conn| conn.generation);
+            !pool.closed && generation.or(pool.gone.get(&id).copied()) == Some(pool.generation)
         })
     }
 

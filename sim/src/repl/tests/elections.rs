@@ -220,3 +220,17 @@ fn elections_go_by_the_configured_time_out() {
     let (writable, _) = time_to_majority(&mut net, old);
     assert!(writable < ms(2_500), "{writable:?}");
 }
+
+#[test]
+fn an_election_timeout_as_short_as_the_time_between_heartbeats_unseats_nobody() {
+    for seed in 0..10 {
+        let mut config = Config::new("rs", ordinary(3));
+        config.settings.election_timeout = config.settings.heartbeat_interval;
+        let mut net = Net::with(seed, config, 0);
+        net.wait(secs(30), "a primary", |net| net.primary().is_some());
+        net.run(secs(10));
+        let before = (net.primary(), net.members[0].term());
+        net.run(secs(300));
+        assert_eq!((net.primary(), net.members[0].term()), before, "{}", net.tail());
+    }
+}
