@@ -28,9 +28,12 @@ pub mod server;
 pub mod store;
 #[cfg(test)]
 mod testing;
+mod tls;
 pub mod world;
 
 pub use bson;
 pub use cluster::Cluster;
 pub use quorate;
+#[cfg(feature = "tls")]
+pub use rustls;
 pub use runtime::{SimRuntime, SimStream, Sleep};

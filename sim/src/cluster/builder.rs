@@ -27,6 +27,8 @@ pub struct Builder {
     compressors: Option<Vec<Compressor>>,
     users: Vec<User>,
     tokens: bool,
+    #[cfg(feature = "tls")]
+    tls: Option<Arc<rustls::ServerConfig>>,
     adjust: Option<Adjust<MongodSettings>>,
 }
 
@@ -76,6 +78,8 @@ impl Builder {
             compressors: None,
             users: Vec::new(),
             tokens: false,
+            #[cfg(feature = "tls")]
+            tls: None,
             adjust: None,
         }
     }
@@ -153,6 +157,14 @@ impl Builder {
     /// Lets people in by tokens too (MONGODB-OIDC), those of [`Cluster::token`], and makes clients log in.
     pub fn tokens(mut self) -> Self {
         self.tokens = true;
+        self
+    }
+
+    /// Makes servers require TLS, with this certificate and whatever they ask of clients. The connection string has `tls=true`; the
+    /// authority that vouches for the servers, `db0` and so on or in real time `localhost`, is the clients' to know.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, config: Arc<rustls::ServerConfig>) -> Self {
+        self.tls = Some(config);
         self
     }
 
@@ -297,7 +309,9 @@ impl Builder {
         settings.users.extend(self.users.iter().cloned());
         settings.identity_provider = self.identity_provider();
         settings.operator = self.operator();
-        settings.auth |= self.operator().is_some();
+        settings.auth |= self.asks_for_log_in();
+        #[cfg(feature = "tls")]
+        settings.tls.clone_from(&self.tls);
     }
 
     pub(super) fn identity_provider(&self) -> Option<IdentityProvider> {
@@ -306,13 +320,30 @@ impl Builder {
 
     /// What the operator shows where others log in.
     pub(super) fn operator(&self) -> Option<i64> {
-        let asked = self.tokens || !self.users.is_empty();
+        let asked = self.asks_for_log_in() || self.asks_for_tls();
         asked.then(|| child_seed(self.seed, "operator", 0).cast_signed())
+    }
+
+    fn asks_for_log_in(&self) -> bool {
+        self.tokens || !self.users.is_empty()
+    }
+
+    #[cfg(feature = "tls")]
+    fn asks_for_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    #[cfg(not(feature = "tls"))]
+    fn asks_for_tls(&self) -> bool {
+        false
     }
 
     /// The connection string, with the first user's name and password.
     pub(super) fn uri(&self, addresses: &[ServerAddress]) -> String {
-        let uri = self.shape.uri(addresses);
+        let mut uri = self.shape.uri(addresses);
+        if self.asks_for_tls() {
+            uri.push_str(if uri.contains('?') { "&tls=true" } else { "?tls=true" });
+        }
         let Some(user) = self.users.first() else { return uri };
         let login = format!("mongodb://{}:{}@", escaped(&user.name), escaped(&user.password));
         let uri = uri.replacen("mongodb://", &login, 1);

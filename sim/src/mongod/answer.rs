@@ -3,7 +3,6 @@
 use super::Mongod;
 use super::op::{Answer, Op, OpId, Origin, Stage};
 use super::reply::{self, Times, is_state_change};
-use crate::node::NodeOutput;
 use crate::store::Failure;
 use bson::Document;
 use quorate_core::Instant;
@@ -117,7 +116,7 @@ impl Mongod {
             }
             Answer::Bytes { bytes, again } => {
                 let Some(conn) = op.conn().filter(|conn| self.conns.contains_key(conn)) else { return };
-                self.out.push_back(NodeOutput::Send { conn, bytes });
+                self.send_bytes(conn, bytes);
                 match again {
                     Some(number) => self.stream_on(id, op, number),
                     None => self.go_on_with(&op),

@@ -22,7 +22,7 @@ impl Mongod {
             Some(Err(Refusal::QueryFailure(request_id, body))) => {
                 let number = self.next_request();
                 let bytes = reply::query_failure(&body, number, request_id);
-                self.out.push_back(NodeOutput::Send { conn, bytes });
+                self.send_bytes(conn, bytes);
                 self.ready.push_back(conn);
             }
             Some(Err(Refusal::Answer(reply_to, failure))) => {
@@ -41,6 +41,13 @@ impl Mongod {
 
     fn begin(&mut self, now: Instant, origin: Origin, request: Request) {
         let (id, mut op) = self.new_op(origin, request);
+        op.operator = self.settings.take_operator(&mut op.body);
+        if let Origin::Client(conn) = origin
+            && self.tls.misses(conn)
+            && !op.operator
+        {
+            return self.close(conn);
+        }
         let delay = self.settings.start_delay.draw(&mut self.rng);
         if delay.is_zero() {
             return self.carry_out(now, id, op);
@@ -102,7 +109,6 @@ impl Mongod {
         let known =
             commands::find(name).filter(|c| self.settings.test_commands || c.name != "configureFailPoint");
         op.command = known.ok_or_else(|| Failure::new(59, format!("no such command: '{name}'")))?;
-        op.operator = self.settings.take_operator(&mut op.body);
         self.check_log_in(now, op)?;
         if op.command.is_open() && op.body.contains_key("txnNumber") && !op.body.contains_key("autocommit") {
             return Err(Failure::new(50889, "It is illegal to provide a txnNumber for this command"));
@@ -119,7 +125,22 @@ impl Mongod {
     /// The server hangs up.
     pub(super) fn close(&mut self, conn: ConnId) {
         if self.forget_connection(conn) {
+            self.last_words(conn);
             self.out.push_back(NodeOutput::Close(conn));
+        }
+    }
+
+    /// Sends a message, encrypted where the client wants that.
+    pub(super) fn send_bytes(&mut self, conn: ConnId, bytes: Vec<u8>) {
+        let bytes = self.tls.seal(conn, bytes);
+        self.out.push_back(NodeOutput::Send { conn, bytes });
+    }
+
+    /// What has to be said before this side closes.
+    pub(super) fn last_words(&mut self, conn: ConnId) {
+        let bytes = self.tls.close(conn);
+        if !bytes.is_empty() {
+            self.out.push_back(NodeOutput::Send { conn, bytes });
         }
     }
 

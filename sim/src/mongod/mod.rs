@@ -53,6 +53,7 @@ use crate::balancer::Relay;
 use crate::node::{ConnId, NodeId, NodeOutput};
 use crate::repl::{self, Member};
 use crate::store::Store;
+use crate::tls::Tls;
 use bson::Document;
 use compression::Compression;
 use conn::Conn;
@@ -113,6 +114,7 @@ pub struct Mongod {
     fail: FailCommand,
     credentials: Credentials,
     compression: Compression,
+    tls: Tls,
     rng: Rng,
     process: Process,
     /// Optimes and journal of a server that is alone.
@@ -170,6 +172,7 @@ impl Mongod {
         let credentials = Credentials::new(&settings, rng.next_u64());
         Mongod {
             compression: Compression::new(&settings.compressors),
+            tls: Tls::new(&settings),
             settings,
             member,
             store,

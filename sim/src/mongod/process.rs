@@ -56,14 +56,22 @@ impl Node for Mongod {
 
     fn handle_bytes(&mut self, now: Instant, conn: ConnId, bytes: &[u8]) {
         if let Some(open) = self.conns.get_mut(&conn) {
-            open.push(bytes);
+            let received = self.tls.receive(conn, bytes);
+            open.push(&received.content);
             self.ready.push_back(conn);
+            if !received.answer.is_empty() {
+                self.out.push_back(NodeOutput::Send { conn, bytes: received.answer });
+            }
+            if received.broken {
+                self.close(conn);
+            }
             self.settle(now);
         }
     }
 
     fn handle_close(&mut self, now: Instant, conn: ConnId) {
         self.forget_connection(conn);
+        self.tls.close(conn);
         self.settle(now);
     }
 
@@ -173,6 +181,7 @@ impl Mongod {
         self.fail = super::failpoint::FailCommand::default();
         self.cluster_time = quorate_core::raw::Timestamp::default();
         self.compression.reset();
+        self.tls.clear();
     }
 
     /// What is still in progress is answered before its connection closes: with what it came to, or that the end came first.

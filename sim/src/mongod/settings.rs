@@ -34,6 +34,9 @@ pub struct MongodSettings {
     pub test_commands: bool,
     /// `serviceId`, which hello shows to clients that come through a load balancer.
     pub service_id: Option<[u8; 12]>,
+    /// What it shows and asks for as a server of TLS, which it then requires of all clients.
+    #[cfg(feature = "tls")]
+    pub tls: Option<std::sync::Arc<rustls::ServerConfig>>,
     /// The compressors it has (`--networkMessageCompressors`): those of them that this build has, all three by default.
     pub compressors: Vec<Compressor>,
 }
@@ -53,6 +56,8 @@ impl MongodSettings {
             reply_delay: Delay::between(Duration::from_micros(50), Duration::from_micros(150)),
             test_commands: true,
             service_id: None,
+            #[cfg(feature = "tls")]
+            tls: None,
             compressors: vec![
                 Compressor::Snappy,
                 Compressor::Zstd { level: None },

@@ -27,15 +27,22 @@ impl Mongos {
     }
 
     pub(super) fn push(&mut self, conn: ConnId, bytes: &[u8]) {
-        if let Some(client) = self.clients.get_mut(&conn) {
-            client.conn.push(bytes);
-            self.ready.push_back(conn);
+        let Some(client) = self.clients.get_mut(&conn) else { return };
+        let received = self.tls.receive(conn, bytes);
+        client.conn.push(&received.content);
+        self.ready.push_back(conn);
+        if !received.answer.is_empty() {
+            self.send_sealed(conn, received.answer);
+        }
+        if received.broken {
+            self.close(conn);
         }
     }
 
     /// A connection is gone. What it asked for goes on at the shards; nobody waits for the answer.
     pub(super) fn forget(&mut self, conn: ConnId) -> Option<Client> {
         let client = self.clients.remove(&conn)?;
+        self.tls.close(conn);
         if let Some(id) = client.conn.op
             && self.jobs.get(&id).is_some_and(|job| !matches!(job.stage, Stage::Blocked(_)))
         {
@@ -55,6 +62,11 @@ impl Mongos {
     }
 
     fn send(&mut self, conn: ConnId, bytes: Vec<u8>) {
+        let bytes = self.tls.seal(conn, bytes);
+        self.send_sealed(conn, bytes);
+    }
+
+    fn send_sealed(&mut self, conn: ConnId, bytes: Vec<u8>) {
         let Some(client) = self.clients.get(&conn) else { return };
         self.out.push_back(match client.via {
             None => NodeOutput::Send { conn, bytes },
@@ -99,6 +111,7 @@ impl Mongos {
             body: request.body,
             again: None,
             command: &NONE,
+            operator: false,
             generic: Generic::default(),
             labelling: Labelling::Plain,
             labels: None,
@@ -113,6 +126,10 @@ impl Mongos {
     }
 
     pub(super) fn begin(&mut self, now: Instant, id: u64, mut job: Job) {
+        job.operator = self.settings.take_operator(&mut job.body);
+        if self.tls.misses(job.conn) && !job.operator {
+            return self.close(job.conn);
+        }
         if let Err(failure) = self.recognize(now, &mut job) {
             return self.fail(now, id, job, &failure);
         }
@@ -137,8 +154,8 @@ impl Mongos {
         let known = if name == "isdbgrid" { Some(&ISDBGRID) } else { commands::find(name) };
         let known = known.filter(|command| !command.name.starts_with("replSet"));
         job.command = known.ok_or_else(|| Failure::new(59, format!("no such command: '{name}'")))?;
-        if !self.settings.take_operator(&mut job.body)
-            && self.settings.auth
+        if self.settings.auth
+            && !job.operator
             && !job.command.is_open()
             && let Some(client) = self.clients.get_mut(&job.conn)
         {

@@ -34,6 +34,7 @@ use crate::mongod::log_in::Credentials;
 use crate::mongod::{Message, MongodSettings};
 use crate::mongod::{commands::Command, generic::Generic, reply::Labelling, request::ReplyTo};
 use crate::node::{ConnId, NodeId, NodeOutput};
+use crate::tls::Tls;
 use bson::Document;
 use cursors::RoutedCursor;
 use quorate_core::raw::Timestamp;
@@ -68,6 +69,7 @@ pub struct Mongos {
     fail: FailCommand,
     credentials: Credentials,
     compression: Compression,
+    tls: Tls,
     rng: Rng,
     version: TopologyVersion,
     running: bool,
@@ -102,6 +104,8 @@ struct Job {
     body: Document,
     again: Option<Document>,
     command: &'static Command,
+    /// The deployment's own operator gave it.
+    operator: bool,
     generic: Generic,
     labelling: Labelling,
     labels: Option<Vec<String>>,
@@ -185,6 +189,7 @@ impl Mongos {
         let credentials = Credentials::new(&settings, rng.next_u64());
         Mongos {
             compression: Compression::new(&settings.compressors),
+            tls: Tls::new(&settings),
             settings,
             shards: shards.into_iter().map(Shard::new).collect(),
             clients: BTreeMap::new(),

@@ -154,6 +154,7 @@ impl Mongos {
     fn lose_memory(&mut self) {
         self.running = false;
         self.clients.clear();
+        self.tls.clear();
         self.jobs.clear();
         self.calls.clear();
         self.timers.clear();
