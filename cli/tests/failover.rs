@@ -108,6 +108,19 @@ fn real_servers_with_tls_users_and_compression() {
 }
 
 #[test]
+fn simulated_servers_with_tls_users_and_compression() {
+    let asked = ["--tls", "--auth", "--compressors", "zstd,snappy", "--json"];
+    let output = quorate(&[&["--virtual", "--fault", "all"], &asked[..]].concat());
+    let all_rounds = rounds(&output);
+    assert_eq!(all(&all_rounds, "fault").len(), 5);
+    assert_eq!(all(&all_rounds, "deployment")[0], "virtual+tls+auth+zstd+snappy");
+    let output = quorate(&[&["--fault", "kill", "--election-timeout-ms", "1000"], &asked[..]].concat());
+    assert_eq!(all(&rounds(&output), "deployment"), ["sim+tls+auth+zstd+snappy"]);
+    let shown = String::from_utf8_lossy(&output.stderr);
+    assert!(shown.contains("mongodb://suite:***@127.0.0.1:") && shown.contains("&tls=true"), "{shown}");
+}
+
+#[test]
 fn a_deployment_of_somebody_else() {
     let cluster = quorate_sim::Cluster::replica_set().serve().expect("free ports");
     let output = quorate(&["--uri", cluster.uri(), "--seconds", "2", "--json"]);

@@ -31,7 +31,7 @@ pub(super) fn run(args: &Failover, stop: &Stop) -> Result<bool, String> {
     }
     match args.deployment() {
         args::Deployment::Virtual => {
-            let set = Simulated::build(args);
+            let set = Simulated::build(args)?;
             let stage = Stage::new(args, stop, set.runtime());
             stage.live.line(&format!("{MEMBERS} simulated members in virtual time, seed {}", args.seed));
             set.run(stage.play(&set))?

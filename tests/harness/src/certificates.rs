@@ -1,5 +1,6 @@
 //! A private certificate authority and what it signs, made on the spot: every deployment has its own.
 
+use crate::scratch::Scratch;
 use pkcs8::der::{Encode, asn1::OctetStringRef, pem::LineEnding};
 use rcgen::{
     BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, DistinguishedName, DnType,
@@ -31,10 +32,12 @@ pub enum ServerCertificate {
 
 /// The PEM files of one authority.
 ///
-/// All of them lie in the folder of the deployment they were made for, and go with it.
+/// All of them lie in the folder of the deployment they were made for, and go with it; those of
+/// [`Certificates::for_hosts`] have a folder of their own.
 #[derive(Debug)]
 pub struct Certificates {
     folder: PathBuf,
+    _own: Option<Scratch>,
 }
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
@@ -42,17 +45,29 @@ type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 impl Certificates {
     /// Makes an authority, a server's certificate and those of clients in a folder.
     pub(crate) fn make(folder: PathBuf, server: ServerCertificate) -> Result<Self, String> {
-        let made = Certificates { folder };
-        made.write_all(server).map_err(|error| format!("no certificates: {error}"))?;
+        let made = Certificates { folder, _own: None };
+        made.write_all(server, &[]).map_err(|error| format!("no certificates: {error}"))?;
         Ok(made)
     }
 
-    fn write_all(&self, server: ServerCertificate) -> Outcome<()> {
+    /// Makes them for servers that the harness does not start, and that have those names too.
+    ///
+    /// # Errors
+    /// When they cannot be written.
+    pub fn for_hosts(hosts: &[&str]) -> Result<Self, String> {
+        let own = Scratch::new().map_err(|error| format!("no folder: {error}"))?;
+        let made = Certificates { folder: own.path().join("certificates"), _own: Some(own) };
+        made.write_all(ServerCertificate::Good, hosts)
+            .map_err(|error| format!("no certificates: {error}"))?;
+        Ok(made)
+    }
+
+    fn write_all(&self, server: ServerCertificate, hosts: &[&str]) -> Outcome<()> {
         fs::create_dir_all(&self.folder)?;
         let (ca, other) = (authority("Quorate tests")?, authority("Somebody else")?);
         fs::write(self.file("ca.pem"), ca.pem())?;
         fs::write(self.file("other-ca.pem"), other.pem())?;
-        self.write("server.pem", |key| server_certificate(server, key, &ca))?;
+        self.write("server.pem", |key| server_certificate(server, hosts, key, &ca))?;
         self.write("harness.pem", |key| Ok(leaf("Harness", "harness", &[])?.signed_by(key, &ca)?))?;
         self.write("unknown.pem", |key| Ok(leaf("Clients", "unknown", &[])?.signed_by(key, &ca)?))?;
         self.write("stranger.pem", |key| Ok(leaf("Clients", "known", &[])?.signed_by(key, &other)?))?;
@@ -110,7 +125,7 @@ impl Certificates {
     }
 
     /// The server's certificate and key.
-    pub(crate) fn server(&self) -> String {
+    pub fn server(&self) -> String {
         self.text("server.pem")
     }
 
@@ -135,11 +150,13 @@ fn authority(name: &str) -> Outcome<CertifiedIssuer<'static, KeyPair>> {
 
 fn server_certificate(
     kind: ServerCertificate,
+    hosts: &[&str],
     key: &KeyPair,
     ca: &CertifiedIssuer<'static, KeyPair>,
 ) -> Outcome<Certificate> {
     let here = ["localhost", "127.0.0.1", "::1"];
-    let names: &[&str] = if kind == ServerCertificate::OtherHost { &["db.example.com"] } else { &here };
+    let good = [&here, hosts].concat();
+    let names: &[&str] = if kind == ServerCertificate::OtherHost { &["db.example.com"] } else { &good };
     let mut params = leaf("Servers", "server", names)?;
     if let ServerCertificate::Expiring(after) = kind {
         let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;

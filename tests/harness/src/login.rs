@@ -17,6 +17,11 @@ pub struct Login {
 }
 
 impl Login {
+    /// A user of the `admin` database.
+    pub fn new(user: &str, password: &str) -> Self {
+        Login { user: user.into(), db: "admin".into(), password: password.into() }
+    }
+
     /// The servers themselves, to one another: everything is allowed, even before there are users. `key` is what stands in
     /// their key file.
     pub(crate) fn system(key: &str) -> Self {

@@ -1,5 +1,6 @@
 //! A replica set of our own: real or simulated, in real or in virtual time. Everything else here is the same for all of them.
 
+mod extras;
 mod mongods;
 mod served;
 mod simulated;

@@ -1,9 +1,11 @@
 //! A simulated set on loopback sockets, in real time.
 
+use super::extras::Extras;
 use super::simulated::{END, LOOK, builder};
 use super::{Deployment, MEMBERS};
 use crate::args::Failover;
 use crate::failover::host::{Host, Job};
+use crate::failover::line::Door;
 use crate::failover::live::Live;
 use quorate::{Runtime, ServerAddress};
 use quorate_sim::cluster::ServedCluster;
@@ -12,12 +14,18 @@ use quorate_smol::Smol;
 
 /// Three simulated members that listen.
 #[derive(Debug)]
-pub(in crate::failover) struct Served(ServedCluster);
+pub(in crate::failover) struct Served {
+    cluster: ServedCluster,
+    extras: Extras,
+}
 
 impl Served {
     pub(in crate::failover) fn start(args: &Failover, live: &Live) -> Result<Self, String> {
         live.line(&format!("starting {MEMBERS} simulated members, seed {}", args.seed));
-        builder(args).serve().map(Served).map_err(|e| format!("cannot listen on loopback: {e}"))
+        let extras = Extras::make(args, &[])?;
+        let cluster = extras.apply(builder(args))?.serve();
+        let cluster = cluster.map_err(|e| format!("cannot listen on loopback: {e}"))?;
+        Ok(Served { cluster, extras })
     }
 }
 
@@ -29,7 +37,11 @@ impl Deployment for Served {
     }
 
     fn uri(&self) -> String {
-        self.0.uri().to_owned()
+        self.extras.uri(self.cluster.uri())
+    }
+
+    fn door(&self) -> &Door {
+        &self.extras.door
     }
 
     fn address(&self, member: usize) -> String {
@@ -37,7 +49,7 @@ impl Deployment for Served {
     }
 
     fn direct_address(&self, member: usize) -> ServerAddress {
-        self.0.addresses()[member].clone()
+        self.cluster.addresses()[member].clone()
     }
 
     fn start_writer(&self, job: Job) -> Host {
@@ -45,14 +57,14 @@ impl Deployment for Served {
     }
 
     async fn kill(&self, member: usize) -> Result<(), String> {
-        self.0.kill(member);
+        self.cluster.kill(member);
         Ok(())
     }
 
     async fn terminate(&self, member: usize) -> Result<(), String> {
-        self.0.terminate(member);
+        self.cluster.terminate(member);
         let end = Smol.now() + END;
-        while self.0.process(member) != ProcessState::Down {
+        while self.cluster.process(member) != ProcessState::Down {
             if Smol.now() > end {
                 return Err(format!("it runs after {END:?}"));
             }
@@ -62,26 +74,26 @@ impl Deployment for Served {
     }
 
     async fn start(&self, member: usize) -> Result<(), String> {
-        self.0.restart(member).map_err(|e| format!("starting a member again: {e}"))
+        self.cluster.restart(member).map_err(|e| format!("starting a member again: {e}"))
     }
 
     async fn hang(&self, member: usize) -> Result<(), String> {
-        self.0.hang(member);
+        self.cluster.hang(member);
         Ok(())
     }
 
     async fn resume(&self, member: usize) -> Result<(), String> {
-        self.0.resume(member);
+        self.cluster.resume(member);
         Ok(())
     }
 
     async fn isolate(&self, member: usize) -> Result<(), String> {
-        self.0.isolate(member);
+        self.cluster.isolate(member);
         Ok(())
     }
 
     async fn rejoin(&self, _: usize) -> Result<(), String> {
-        self.0.heal();
+        self.cluster.heal();
         Ok(())
     }
 }

@@ -1,8 +1,10 @@
 //! A simulated set in virtual time: the driver under test runs in the same world.
 
+use super::extras::Extras;
 use super::{CENTRES, CENTRES_WANTED, Deployment};
 use crate::args::Failover;
 use crate::failover::host::{Host, Job};
+use crate::failover::line::Door;
 use quorate::{Runtime, ServerAddress};
 use quorate_sim::cluster::Builder;
 use quorate_sim::world::ProcessState;
@@ -18,15 +20,17 @@ pub(super) const LOOK: Duration = Duration::from_millis(5);
 #[derive(Debug)]
 pub(in crate::failover) struct Simulated {
     cluster: Cluster,
+    extras: Extras,
     /// On a machine that no partition cuts off.
     runtime: SimRuntime,
 }
 
 impl Simulated {
-    pub(in crate::failover) fn build(args: &Failover) -> Self {
-        let cluster = builder(args).build();
+    pub(in crate::failover) fn build(args: &Failover) -> Result<Self, String> {
+        let extras = Extras::make(args, &["db0", "db1", "db2"])?;
+        let cluster = extras.apply(builder(args))?.build();
         let director = cluster.world().add_host("director");
-        Simulated { runtime: cluster.world().runtime(director), cluster }
+        Ok(Simulated { runtime: cluster.world().runtime(director), cluster, extras })
     }
 
     /// Runs the world until the future is done.
@@ -60,7 +64,11 @@ impl Deployment for Simulated {
     }
 
     fn uri(&self) -> String {
-        self.cluster.uri().to_owned()
+        self.extras.uri(self.cluster.uri())
+    }
+
+    fn door(&self) -> &Door {
+        &self.extras.door
     }
 
     fn address(&self, member: usize) -> String {
