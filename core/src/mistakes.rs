@@ -47,8 +47,6 @@ pub enum Mistake {
     HeartbeatWithoutEnd,
     /// What a server can do is forgotten when it becomes Unknown, also for an operation that holds a connection to it.
     AbilitiesForgotten,
-    /// When no more attempts can be made, the first error is told, whatever came after it.
-    FirstErrorTold,
     /// An operation with a time-out of its own is repeated without any pause.
     NoPause,
     /// A `wtimeout` is reported as a failed command.
@@ -61,7 +59,7 @@ pub enum Mistake {
 
 impl Mistake {
     /// All of them.
-    pub const ALL: [Mistake; 26] = [
+    pub const ALL: [Mistake; 25] = [
         Mistake::NewNumberOnRetry,
         Mistake::EverythingRetried,
         Mistake::LabelMissing,
@@ -83,7 +81,6 @@ impl Mistake {
         Mistake::NoImmediateCheck,
         Mistake::HeartbeatWithoutEnd,
         Mistake::AbilitiesForgotten,
-        Mistake::FirstErrorTold,
         Mistake::NoPause,
         Mistake::WtimeoutIsFailure,
         Mistake::GetMoreElsewhere,

@@ -133,9 +133,7 @@ impl Driver {
                 operation.failed_on = Some(connection.server);
                 // What is shown if nothing comes of the next attempt: the latest error after which a write may have taken place, else
                 // the first (retryable writes specification, "Executing Retryable Write Commands").
-                let tells = !error.contains_label(labels::NO_WRITES_PERFORMED)
-                    && !mistaken!(self.options, FirstErrorTold);
-                if operation.earlier_error.is_none() || tells {
+                if operation.earlier_error.is_none() || !error.contains_label(labels::NO_WRITES_PERFORMED) {
                     operation.earlier_error = Some(error.clone());
                 }
                 Decision::Again(error)

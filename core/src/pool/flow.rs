@@ -161,9 +161,9 @@ impl Pool {
         self.event(|address| {
             CmapEvent::ConnectionCheckedIn(ConnectionCheckedInEvent { address, connection_id: conn.get() })
         });
-        let reason = if mistaken!(self.options, InterruptedReused) && interrupted {
-            None
-        } else if mistaken!(self.options, GenerationIgnored) && reusable && self.state == PoolState::Ready {
+        let kept = (mistaken!(self.options, InterruptedReused) && interrupted)
+            || (mistaken!(self.options, GenerationIgnored) && reusable && self.state == PoolState::Ready);
+        let reason = if kept {
             None
         } else if interrupted {
             Some(ConnectionClosedReason::Stale)

@@ -145,7 +145,7 @@ fn show_failure(plan: &Plan, violation: &Violation, options: &RunOptions) {
     println!("==== seed {} fails {violation}\n{plan}", plan.seed);
     let smaller = shrink(plan, violation.rule, options, SHRINK_RUNS);
     println!("---- from less:\n{smaller}");
-    show(&run(&smaller, &RunOptions { trace: true, ..options.clone() }));
+    show(&run(&smaller, &options.clone().with_trace(true)));
     println!("==== replay: explore --seed {} --trace", plan.seed);
 }
 
@@ -159,7 +159,7 @@ fn show(report: &Report) {
 /// One seed; whether it failed.
 fn one(seed: u64, arguments: &Arguments, options: &RunOptions) -> bool {
     let plan = Plan::new(seed);
-    let report = run(&plan, &RunOptions { trace: arguments.trace, ..options.clone() });
+    let report = run(&plan, &options.clone().with_trace(arguments.trace));
     match report.violations.first() {
         // The whole plan as it is, rather than what is needed of it.
         Some(first) if !arguments.whole => show_failure(&plan, first, options),

@@ -24,6 +24,15 @@ pub struct RunOptions {
     pub mistake: Option<quorate_core::mistakes::Mistake>,
 }
 
+impl RunOptions {
+    /// The same with the trace kept, or not.
+    #[must_use]
+    pub fn with_trace(mut self, trace: bool) -> Self {
+        self.trace = trace;
+        self
+    }
+}
+
 /// What came of a run.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
@@ -256,9 +265,7 @@ impl Run<'_> {
             Some((process, self.cluster.connections(process))).filter(|(_, count)| *count > 0)
         };
         for _ in 0..60 {
-            if (0..self.cluster.process_count()).find_map(open).is_none() {
-                return None;
-            }
+            (0..self.cluster.process_count()).find_map(open)?;
             self.cluster.sleep(Duration::from_secs(1)).await;
         }
         let (process, count) = (0..self.cluster.process_count()).find_map(open)?;

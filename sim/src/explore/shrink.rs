@@ -6,7 +6,7 @@ use super::run::{RunOptions, run};
 
 /// Takes away from a plan what its failure does not need, with at most so many runs. What is left breaks the same rule.
 pub fn shrink(plan: &Plan, rule: Rule, options: &RunOptions, runs: usize) -> Plan {
-    let options = RunOptions { trace: false, ..options.clone() };
+    let options = options.clone().with_trace(false);
     let mut shrinker = Shrinker { best: plan.clone(), rule, options, left: runs };
     loop {
         let before = shrinker.best.clone();

@@ -35,8 +35,10 @@ enum Inbound<M> {
 pub(super) struct Processes<N: Node> {
     places: Vec<Place<N>>,
     /// What nodes have sent one another and has not arrived, from whom and to whom, with how often the sender had been started.
-    mail: BTreeMap<(NodeId, NodeId), VecDeque<(u32, N::Message)>>,
+    mail: BTreeMap<(NodeId, NodeId), Mail<N::Message>>,
 }
+
+type Mail<M> = VecDeque<(u32, M)>;
 
 impl<N: Node> Default for Processes<N> {
     fn default() -> Self {

@@ -112,6 +112,8 @@ fn tried_again(watched: &Watched, call: &Call, now: Instant) -> Fits {
     let limit = plan
         .timeout_ms
         .map_or(selection, |ms| (call.began + Duration::from_millis(ms)).since(*at).min(selection));
+    // A connection may have been waited for in vain, too, when a server was found at last.
+    let limit = plan.wait_queue_ms.map_or(limit, |ms| limit.min(Duration::from_millis(ms)));
     if !call.asked_again && now - *at + SLACK < limit {
         return Err((Rule::Retries, "given up after one attempt that may be repeated".into()));
     }
