@@ -82,7 +82,12 @@ impl Topologies {
             );
             return Err((Rule::Events, text));
         }
-        let Some(version) = new.topology_version else { return Ok(()) };
+        let Some(version) = new.topology_version else {
+            // An error that bears no version makes the server Unknown without one, and whatever comes next is news (SDAM
+            // specification, "topologyVersion": null is older than anything).
+            self.versions.remove(&new.address);
+            return Ok(());
+        };
         match self.versions.insert(new.address.clone(), version) {
             Some(before) if before.process_id == version.process_id && before.counter > version.counter => {
                 let text =
