@@ -34,6 +34,6 @@ pub mod world;
 pub use bson;
 pub use cluster::Cluster;
 pub use quorate;
+pub use runtime::{SimRuntime, SimStream, Sleep};
 #[cfg(feature = "tls")]
 pub use rustls;
-pub use runtime::{SimRuntime, SimStream, Sleep};

@@ -143,7 +143,7 @@ async fn live(who: Who, uri: &str, wait: impl Future<Output = ()>) -> Result<(),
 
 /// The servers, for as long as they are wanted.
 enum Servers {
-    Real(ReplicaSet),
+    Real(Box<ReplicaSet>),
     Canned(Canned),
     Elsewhere(String),
 }
@@ -162,7 +162,7 @@ fn compare(args: &Args) -> Result<(), String> {
     let servers = match &args.uri {
         Some(uri) => Servers::Elsewhere(uri.clone()),
         None if args.canned => Servers::Canned(Canned::replica_set(3).map_err(|error| error.to_string())?),
-        None => Servers::Real(ReplicaSet::builder().members(3).start()?),
+        None => Servers::Real(Box::new(ReplicaSet::builder().members(3).start()?)),
     };
     let reports = measure_all(args, &servers.uri())?;
     let bare_of = |who: Who| {

@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod canaries;
 mod fake;
 mod refused;
 mod scram;

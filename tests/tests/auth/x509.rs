@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 
 crate::on_every_runtime!(a_certificate_is_a_name, a_certificate_of_no_user_is_refused);
 
-fn set() -> &'static ReplicaSet {
+pub(crate) fn set() -> &'static ReplicaSet {
     static SET: OnceLock<ReplicaSet> = OnceLock::new();
     SET.get_or_init(|| {
         let set = ReplicaSet::builder().members(1).auth(true).tls(Tls::required()).start();
