@@ -1,6 +1,7 @@
 //! Simulated servers that require TLS, with a private authority, in virtual time and on real sockets.
 
 use quorate_sim::bson::{self, Document, doc};
+use quorate_sim::mongod::User;
 use quorate_sim::quorate::Client;
 use quorate_sim::quorate::error::ErrorKind;
 use quorate_sim::quorate::options::{ClientOptions, Compressor};
@@ -8,7 +9,7 @@ use quorate_sim::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use quorate_sim::rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, StreamOwned};
 use quorate_sim::rustls::{crypto::ring, server::WebPkiClientVerifier};
 use quorate_sim::{Cluster, SimRuntime};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
@@ -43,9 +44,16 @@ impl Authority {
     }
 
     fn sign(&self, hosts: &[&str]) -> (CertificateDer<'static>, KeyPair, String) {
+        self.sign_for("servers", hosts)
+    }
+
+    fn sign_for(&self, subject: &str, hosts: &[&str]) -> (CertificateDer<'static>, KeyPair, String) {
         let key = KeyPair::generate().expect("a key");
-        let params = CertificateParams::new(hosts.iter().map(ToString::to_string).collect::<Vec<_>>());
-        let signed = params.expect("names").signed_by(&key, &self.issuer).expect("a certificate");
+        let hosts: Vec<_> = hosts.iter().map(ToString::to_string).collect();
+        let mut params = CertificateParams::new(hosts).expect("names");
+        params.distinguished_name = DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, subject);
+        let signed = params.signed_by(&key, &self.issuer).expect("a certificate");
         let pem = signed.pem() + &key.serialize_pem();
         (signed.der().clone(), key, pem)
     }
@@ -149,6 +157,37 @@ fn clients_can_have_certificates_and_clusters_routers() {
             let client = cluster.client(&option).await.expect("options");
             orders(&client).insert_one(doc! { "_id": 1 }).await.expect("written");
             assert_eq!(orders(&client).count_documents(doc! {}).await.expect("a count"), 1);
+        });
+    }
+}
+
+/// MONGODB-X509: the subject of the certificate is the user.
+#[test]
+fn a_certificate_can_be_a_user() {
+    let authority = Authority::new("users");
+    let key = |subject: &'static str| {
+        let (_, _, pem) = authority.sign_for(subject, &["app"]);
+        format!("tlsCertificateKeyFile={}", authority.write(subject, &pem).display())
+    };
+    let user = User::certified("CN=app");
+    for builder in [Cluster::replica_set(), Cluster::sharded()] {
+        let cluster = builder.add_user(user.clone()).tls(authority.servers(&HOSTS, true)).seed(5).build();
+        cluster.run(async {
+            let option = format!("{}&{}", authority.option(), key("app"));
+            let client = cluster.client(&option).await.expect("options");
+            for id in 0..50 {
+                if id == 25 && cluster.routers().is_empty() {
+                    cluster.kill(cluster.primary().expect("a primary"));
+                }
+                orders(&client).insert_one(doc! { "_id": id }).await.expect("written");
+            }
+            let option = format!("{}&{}", authority.option(), key("somebody"));
+            for uri in [cluster.uri().to_owned(), cluster.uri().replace("CN%3Dapp@", "")] {
+                let options = ClientOptions::parse(&format!("{uri}&{option}")).await.expect("options");
+                let client = Client::on(cluster.runtime(0), options).expect("a client");
+                let error = orders(&client).insert_one(doc! { "_id": 1 }).await.expect_err("no such user");
+                assert!(matches!(*error.kind, ErrorKind::Authentication { .. }), "{error:?}");
+            }
         });
     }
 }

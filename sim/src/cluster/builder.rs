@@ -345,10 +345,16 @@ impl Builder {
             uri.push_str(if uri.contains('?') { "&tls=true" } else { "?tls=true" });
         }
         let Some(user) = self.users.first() else { return uri };
-        let login = format!("mongodb://{}:{}@", escaped(&user.name), escaped(&user.password));
+        let certified = user.password.is_empty();
+        let password = if certified { String::new() } else { format!(":{}", escaped(&user.password)) };
+        let login = format!("mongodb://{}{password}@", escaped(&user.name));
         let uri = uri.replacen("mongodb://", &login, 1);
         let more = if uri.contains('?') { "&" } else { "?" };
-        let mechanism = if user.db == "$external" { "&authMechanism=PLAIN" } else { "" };
+        let mechanism = match (user.db.as_str(), certified) {
+            ("$external", true) => "&authMechanism=MONGODB-X509",
+            ("$external", false) => "&authMechanism=PLAIN",
+            _ => "",
+        };
         format!("{uri}{more}authSource={}{mechanism}", escaped(&user.db))
     }
 

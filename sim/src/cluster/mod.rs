@@ -207,6 +207,8 @@ impl Cluster {
     }
 
     /// Starts a task beside the one that is run. It goes on by itself when its handle is dropped.
+    ///
+    /// A task that holds a clone of its cluster keeps it in memory until the task ends or [`Cluster::close`] drops it.
     pub fn spawn<T: Send + 'static>(&self, task: impl Future<Output = T> + Send + 'static) -> Task<T> {
         Task::spawn(&self.runtime(0), task)
     }

@@ -46,14 +46,13 @@ impl Mongod {
                 let id = Binary { subtype: BinarySubtype::Uuid, bytes: self.rng.uuid_v4().to_vec() };
                 Ok(doc! { "id": { "id": id }, "timeoutMinutes": 30 })
             }
-            "saslStart" | "saslContinue" => self.sasl(now, op),
+            "saslStart" | "saslContinue" | "authenticate" => self.sasl(now, op),
             "logout" => {
                 if let Some(conn) = op.conn().and_then(|conn| self.conns.get_mut(&conn)) {
                     conn.users.clear();
                 }
                 Ok(doc! {})
             }
-            "authenticate" => Err(failed()),
             "getnonce" => Ok(doc! { "nonce": format!("{:016x}", self.rng.next_u64()) }),
             _ => self.own_state(now, op),
         }
@@ -204,9 +203,11 @@ impl Mongod {
         {
             reply.insert("saslSupportedMechs", mechanisms);
         }
-        let conn = op.conn().and_then(|conn| self.conns.get_mut(&conn));
-        if let Some(first) = conn.and_then(|conn| {
-            conn.speculate(&mut self.credentials, arguments.speculative.as_ref(), wall_millis(now))
+        if let Some(first) = op.conn().and_then(|conn| {
+            let asked = arguments.speculative.as_ref()?;
+            let subject = self.tls.subject(conn);
+            let conn = self.conns.get_mut(&conn)?;
+            conn.speculate(&mut self.credentials, asked, subject, wall_millis(now))
         }) {
             reply.insert("speculativeAuthenticate", first);
         }
@@ -234,10 +235,12 @@ impl Mongod {
     }
 
     fn sasl(&mut self, now: Instant, op: &Op) -> Result<Document, Failure> {
+        let subject = op.conn().and_then(|conn| self.tls.subject(conn));
         let conn = op.conn().and_then(|conn| self.conns.get_mut(&conn)).ok_or_else(failed)?;
         let wall = wall_millis(now);
         match op.command.name {
             "saslStart" => conn.sasl_start(&mut self.credentials, &op.body, &op.generic.db, wall),
+            "authenticate" => conn.authenticate(&self.credentials, &op.body, subject),
             _ => conn.sasl_continue(&mut self.credentials, &op.body, wall),
         }
     }

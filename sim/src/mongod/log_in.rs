@@ -86,6 +86,21 @@ impl Credentials {
         }
     }
 
+    /// MONGODB-X509: a user of the name that is in the client's certificate.
+    fn certified(&self, body: &Document, subject: Option<String>) -> Result<(Document, Identity), Failure> {
+        if !body.get_str("mechanism").is_ok_and(|name| name == "MONGODB-X509") {
+            return Err(failed());
+        }
+        let text = "There is no x.509 client certificate matching the user.";
+        let user = subject.ok_or_else(|| Failure::new(18, text))?;
+        if body.get_str("user").is_ok_and(|named| named != user) {
+            return Err(Failure::new(18, text));
+        }
+        self.scram.find(&user, EXTERNAL).ok_or_else(failed)?;
+        let reply = doc! { "dbname": EXTERNAL, "user": &user };
+        Ok((reply, Identity { user, db: EXTERNAL.to_owned(), until: None }))
+    }
+
     fn go_on(&mut self, talk: Conversation, body: &Document, wall: i64) -> Result<Step, Failure> {
         if !body.get_i32("conversationId").is_ok_and(|id| id == 1) {
             return Err(Failure::new(17, "sasl: Mismatched conversation id"));
@@ -106,7 +121,9 @@ impl Credentials {
     fn plain(&self, payload: &[u8]) -> Result<Step, Failure> {
         let mut parts = payload.split(|byte| *byte == 0).skip(1).map(std::str::from_utf8);
         let (Some(Ok(user)), Some(Ok(password))) = (parts.next(), parts.next()) else { return Err(failed()) };
-        let known = |known: &&User| known.name == user && known.password == password && known.db == EXTERNAL;
+        let known = |known: &&User| {
+            known.name == user && known.password == password && known.db == EXTERNAL && !password.is_empty()
+        };
         let user = self.scram.users().iter().find(known).ok_or_else(failed)?;
         let identity = Identity { user: user.name.clone(), db: EXTERNAL.to_owned(), until: None };
         Ok(Step::Done(reply(Vec::new(), true), identity))
@@ -154,14 +171,28 @@ impl Conn {
         Ok(self.stepped(step))
     }
 
+    /// `authenticate`, from a client whose certificate has this subject.
+    pub(crate) fn authenticate(
+        &mut self,
+        credentials: &Credentials,
+        body: &Document,
+        subject: Option<String>,
+    ) -> Result<Document, Failure> {
+        let (reply, identity) = credentials.certified(body, subject)?;
+        Ok(self.stepped(Step::Done(reply, identity)))
+    }
+
     /// The first step of a log-in that came with a hello. That it fails is not said: the client sees no answer to it.
     pub(crate) fn speculate(
         &mut self,
         credentials: &mut Credentials,
-        body: Option<&Document>,
+        body: &Document,
+        subject: Option<String>,
         wall: i64,
     ) -> Option<Document> {
-        let body = body?;
+        if body.contains_key("authenticate") {
+            return self.authenticate(credentials, body, subject).ok();
+        }
         let db = body.get_str("db").unwrap_or("admin");
         self.sasl_start(credentials, body, db, wall).ok()
     }

@@ -96,7 +96,8 @@ impl MongodSettings {
     }
 }
 
-/// Somebody who may log in, by SCRAM-SHA-1 and SCRAM-SHA-256; by PLAIN where the database is `$external`.
+/// Somebody who may log in, by SCRAM-SHA-1 and SCRAM-SHA-256; by PLAIN, or by MONGODB-X509 without a password, where the
+/// database is `$external`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
     /// The name.
@@ -111,6 +112,11 @@ impl User {
     /// A user of the `admin` database. All users may do everything.
     pub fn new(name: impl Into<String>, password: impl Into<String>) -> Self {
         User { name: name.into(), password: password.into(), db: "admin".to_owned() }
+    }
+
+    /// A user who shows a certificate of this subject, such as `CN=app,OU=Shop,O=Us`, and has no password.
+    pub fn certified(subject: impl Into<String>) -> Self {
+        User { name: subject.into(), password: String::new(), db: "$external".to_owned() }
     }
 }
 

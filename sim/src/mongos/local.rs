@@ -45,14 +45,13 @@ impl Mongos {
                 let id = Binary { subtype: BinarySubtype::Uuid, bytes: self.rng.uuid_v4().to_vec() };
                 Ok(doc! { "id": { "id": id }, "timeoutMinutes": 30 })
             }
-            "saslStart" | "saslContinue" => self.sasl(now, job),
+            "saslStart" | "saslContinue" | "authenticate" => self.sasl(now, job),
             "logout" => {
                 if let Some(client) = self.clients.get_mut(&job.conn) {
                     client.conn.users.clear();
                 }
                 Ok(doc! {})
             }
-            "authenticate" => Err(failed()),
             "shutdown" | "getLastError" | "fsync" => {
                 Err(Failure::new(115, "not supported by a simulated mongos"))
             }
@@ -143,8 +142,9 @@ impl Mongos {
         }
         let client = self.clients.get_mut(&job.conn);
         if let Some(first) = client.and_then(|client| {
-            let asked = arguments.speculative.as_ref();
-            client.conn.speculate(&mut self.credentials, asked, wall_millis(now))
+            let asked = arguments.speculative.as_ref()?;
+            let subject = self.tls.subject(job.conn);
+            client.conn.speculate(&mut self.credentials, asked, subject, wall_millis(now))
         }) {
             reply.insert("speculativeAuthenticate", first);
         }
@@ -153,9 +153,10 @@ impl Mongos {
 
     fn sasl(&mut self, now: Instant, job: &Job) -> Result<Document, Failure> {
         let conn = self.clients.get_mut(&job.conn).map(|client| &mut client.conn).ok_or_else(failed)?;
-        let wall = wall_millis(now);
+        let (wall, subject) = (wall_millis(now), self.tls.subject(job.conn));
         match job.command.name {
             "saslStart" => conn.sasl_start(&mut self.credentials, &job.body, &job.generic.db, wall),
+            "authenticate" => conn.authenticate(&self.credentials, &job.body, subject),
             _ => conn.sasl_continue(&mut self.credentials, &job.body, wall),
         }
     }

@@ -25,6 +25,10 @@ impl Tls {
         false
     }
 
+    pub(crate) fn subject(&self, _conn: ConnId) -> Option<String> {
+        None
+    }
+
     pub(crate) fn close(&mut self, _conn: ConnId) -> Vec<u8> {
         Vec::new()
     }

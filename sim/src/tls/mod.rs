@@ -9,6 +9,8 @@
 #[cfg(not(feature = "tls"))]
 mod clear;
 #[cfg(feature = "tls")]
+mod subject;
+#[cfg(feature = "tls")]
 mod terminator;
 
 #[cfg(not(feature = "tls"))]

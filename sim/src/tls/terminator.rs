@@ -65,6 +65,11 @@ impl Tls {
         self.clear.contains_key(&conn)
     }
 
+    /// Whom the client's certificate is about.
+    pub(crate) fn subject(&self, conn: ConnId) -> Option<String> {
+        super::subject::subject(self.sessions.get(&conn)?.peer_certificates()?.first()?)
+    }
+
     /// The connection is closed from this side; its last bytes.
     pub(crate) fn close(&mut self, conn: ConnId) -> Vec<u8> {
         self.clear.remove(&conn);

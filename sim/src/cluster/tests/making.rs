@@ -84,6 +84,19 @@ fn nothing_is_left_of_a_deployment_that_was_dropped() {
     assert!(world.upgrade().is_none());
 }
 
+/// A task that holds its deployment is held by it.
+#[test]
+fn nothing_is_left_of_a_deployment_that_was_closed() {
+    let cluster = quick(1);
+    let world = Arc::downgrade(&cluster.0);
+    let here = cluster.clone();
+    cluster.spawn(async move { here.sleep(secs(1_000_000)).await });
+    cluster.run(cluster.sleep(secs(1)));
+    cluster.close();
+    drop(cluster);
+    assert!(world.upgrade().is_none());
+}
+
 #[test]
 fn a_sharded_cluster_is_seen_by_its_routers_and_a_balanced_one_by_its_balancer() {
     let cluster = Cluster::sharded().shards(2).members(3).routers(2).seed(6).build();
