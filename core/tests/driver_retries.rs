@@ -73,6 +73,7 @@ fn the_latest_error_after_which_something_may_have_been_written_is_told() {
     world.run_until(millis(10_000), |world| world.commands("insert").len() == 3);
     world.change("a", |a| a.become_secondary());
     let error = world.finish(insert, millis(10_000)).unwrap_err();
-    let told = matches!(&*error.kind, ErrorKind::Write(WriteFailure::WriteConcernError(error)) if error.code == 91);
+    let told =
+        matches!(&*error.kind, ErrorKind::Write(WriteFailure::WriteConcernError(error)) if error.code == 91);
     assert!(told, "{error}");
 }

@@ -334,7 +334,8 @@ impl Driver {
                 self.keep_looking(now, id);
             }
             MonitorOutput::Heartbeat(heartbeat) => {
-                let lost = mistaken!(self.options, HeartbeatWithoutEnd) && matches!(heartbeat, Heartbeat::Failed { .. });
+                let lost = mistaken!(self.options, HeartbeatWithoutEnd)
+                    && matches!(heartbeat, Heartbeat::Failed { .. });
                 if self.options.events.sdam && !lost {
                     let connection_number = watch.monitor_connections;
                     let event = heartbeat_event(server, heartbeat, connection_number);

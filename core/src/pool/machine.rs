@@ -353,7 +353,8 @@ impl Pool {
     /// Whether there is room for one more connection.
     pub(super) fn may_connect(&self) -> bool {
         let max = self.options.max_pool_size;
-        (max == 0 || self.slots.total() < max || mistaken!(self.options, PoolTooLarge)) && self.slots.pending < self.options.max_connecting
+        (max == 0 || self.slots.total() < max || mistaken!(self.options, PoolTooLarge))
+            && self.slots.pending < self.options.max_connecting
     }
 
     pub(super) fn close_conn(&mut self, conn: PoolConnId, reason: ConnectionClosedReason) {
