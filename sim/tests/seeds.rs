@@ -7,9 +7,15 @@ use quorate_sim::explore::{Plan, RunOptions, Search, run, search};
 /// Seeds that once failed, and why.
 const ONCE_FAILED: &[(u64, &str)] = &[
     (1, "two commands in flight had the same request id: each connection counted for itself"),
-    (16, "a waiting operation was given an idle connection, and its check-out was told to listeners later, or never"),
+    (
+        16,
+        "a waiting operation was given an idle connection, and its check-out was told to listeners later, or never",
+    ),
     (42, "a mongos waited for ever for the answer to a command that a partition had swallowed"),
-    (92, "nothing told a client that its server's machine had been switched off and on again: there was no keep-alive"),
+    (
+        92,
+        "nothing told a client that its server's machine had been switched off and on again: there was no keep-alive",
+    ),
 ];
 
 /// So many seeds take a few seconds where tests are built without optimization.
@@ -28,7 +34,8 @@ fn what_once_failed_does_not() {
 #[test]
 fn nothing_fails() {
     let number = |name: &str, usual| {
-        std::env::var(name).map_or(usual, |text| text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text}")))
+        std::env::var(name)
+            .map_or(usual, |text| text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text}")))
     };
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let wanted = Search {

@@ -55,7 +55,8 @@ pub fn run(plan: &Plan, options: &RunOptions) -> Report {
     let recorder = Recorder::new(cluster.runtime(0), options.trace.then(|| cluster.clone()));
     let run =
         Run { plan: Arc::new(plan.clone()), cluster: cluster.clone(), recorder: recorder.clone(), options };
-    let mut watch = Watch { recorder: recorder.clone(), class: plan.class, next: Instant::ZERO, old: None, new: None };
+    let mut watch =
+        Watch { recorder: recorder.clone(), class: plan.class, next: Instant::ZERO, old: None, new: None };
     let result = cluster.run_watched(run.all(), |cluster| watch.look(cluster));
     if let Err(stuck) = result
         && !matches!(stuck.reason, StuckReason::Violated(_))

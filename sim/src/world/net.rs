@@ -1,9 +1,9 @@
 //! How bytes travel on open connections.
 
+use super::clock::nanos;
 use super::conn::{
     ClientEnd, Conn, FIRST_RETRANSMIT, RETRANSMIT_GIVE_UP, Segment, ServerEnd, WINDOW, Way, next_attempt,
 };
-use super::clock::nanos;
 use super::core::{Call, Core, Host, Step};
 use super::queue::{Due, Queue};
 use super::trace::Event;

@@ -6,9 +6,9 @@ use super::topology::suitable;
 use crate::explore::rule::Rule;
 use bson::spec::BinarySubtype;
 use bson::{Bson, Document};
-use quorate::{ServerAddress, TopologyType};
 use quorate::error::{ErrorKind, is_node_recovering, is_not_writable_primary, labels};
 use quorate::event::command::{CommandEvent, CommandFailedEvent, CommandStartedEvent, CommandSucceededEvent};
+use quorate::{ServerAddress, TopologyType};
 use quorate_core::Instant;
 use std::collections::BTreeMap;
 
@@ -213,8 +213,11 @@ impl Record {
         // Retryable reads specification, "Selecting the server for retry": in a sharded cluster another server is tried, elsewhere
         // only where the first one was overloaded, which servers of 6.0 never say.
         let failed: Vec<_> = same.iter().map(|before| &before.server).collect();
-        let mut topologies =
-            watched.topologies.since(since).map(|topology| (topology, suitable(topology, call.place))).peekable();
+        let mut topologies = watched
+            .topologies
+            .since(since)
+            .map(|topology| (topology, suitable(topology, call.place)))
+            .peekable();
         if topologies.peek().is_none() {
             return Ok(());
         }
