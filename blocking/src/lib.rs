@@ -25,11 +25,13 @@
 mod client;
 mod cursor;
 mod run;
+mod session;
 
 pub use client::Client;
 pub use cursor::Cursor;
 pub use quorate_smol::{
-    Collection, Database, IndexModel, Namespace, ServerAddress, ServerType, TopologyDescription,
-    TopologyType, action, bson, error, event, options, results,
+    ClientSession, ClusterTime, Collection, Database, IndexModel, Namespace, ServerAddress, ServerType,
+    TopologyDescription, TopologyType, action, bson, error, event, options, results,
 };
 pub use run::{Blocking, Run};
+pub use session::{RunTransaction, SessionCursor};

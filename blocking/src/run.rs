@@ -1,6 +1,7 @@
 //! [`Run`]: waiting for a call.
 
-use crate::Cursor;
+use crate::{Cursor, SessionCursor};
+use quorate_smol::ClientSession;
 use quorate_smol::bson::{Bson, Document};
 use quorate_smol::error::Error;
 use quorate_smol::options::ClientOptions;
@@ -56,6 +57,16 @@ impl<T> Blocking for quorate_smol::Cursor<T> {
     }
 }
 
+impl<T> sealed::Sealed for quorate_smol::SessionCursor<T> {}
+
+impl<T> Blocking for quorate_smol::SessionCursor<T> {
+    type Output = SessionCursor<T>;
+
+    fn blocking(self) -> SessionCursor<T> {
+        self.into()
+    }
+}
+
 /// What stays as it is.
 macro_rules! as_it_is {
     ($([$($generics:tt)*] $type:ty,)*) => {
@@ -78,6 +89,7 @@ as_it_is! {
     [] u64,
     [] Bson,
     [] ClientOptions,
+    [] ClientSession,
     [] CreateIndexResult,
     [] CreateIndexesResult,
     [] DeleteResult,

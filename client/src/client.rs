@@ -8,6 +8,7 @@ use crate::runtime::Runtime;
 use crate::tls::TlsConfig;
 use crate::{Database, action, options};
 use bson::oid::ObjectId;
+use quorate_core::client_session::ReadConcernField;
 use quorate_core::connection::HandshakeOptions;
 use quorate_core::driver::Driver;
 use quorate_core::error::{Error, Result};
@@ -148,6 +149,11 @@ impl<R: Runtime> Client<R> {
         self.inner.host.topology()
     }
 
+    /// Starts a session, to run operations in that belong together: see [`ClientSession`](crate::ClientSession).
+    pub fn start_session(&self) -> action::StartSession<'_, R> {
+        action::StartSession::new(self)
+    }
+
     /// Lists the deployment's databases.
     pub fn list_databases(&self) -> action::ListDatabases<'_, R> {
         action::ListDatabases::new(self)
@@ -190,8 +196,14 @@ impl<R: Runtime> Client<R> {
         body.str("$db", "admin").suspend();
         let anywhere = ReadPreference::new(ReadPreferenceMode::PrimaryPreferred);
         let mut operation = operation("endSessions", &Arc::from("admin"), anywhere.into(), Retry::None);
+        operation.read_concern = ReadConcernField::Never;
         operation.timeout = Some(END_SESSIONS_TIMEOUT);
         self.execute(operation, &mut request).await.map(drop)
+    }
+
+    /// Whether it is a clone of that one.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
     }
 
     pub(crate) fn host(&self) -> &Arc<Host<R>> {

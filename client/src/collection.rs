@@ -8,9 +8,10 @@ use crate::action::{
 use crate::options::{
     CollectionOptions, IndexModel, ReadConcern, SelectionCriteria, UpdateModifications, WriteConcern,
 };
-use crate::{Client, Database, Namespace, Runtime};
+use crate::{Client, ClientSession, Database, Namespace, Runtime};
 use bson::Document;
-use quorate_core::selection;
+use quorate_core::client_session::Scope;
+use quorate_core::{Result, selection};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::borrow::Borrow;
@@ -111,6 +112,7 @@ impl<T, R: Runtime> Collection<T, R> {
             criteria: &self.inner.criteria,
             read_concern: self.read_concern(),
             write_concern: self.write_concern(),
+            scope: Scope::Alone,
         }
     }
 
@@ -128,6 +130,7 @@ pub(crate) struct Target<'a> {
     pub(crate) criteria: &'a selection::SelectionCriteria,
     read_concern: Option<&'a ReadConcern>,
     write_concern: Option<&'a WriteConcern>,
+    scope: Scope,
 }
 
 impl<'a> Target<'a> {
@@ -136,7 +139,14 @@ impl<'a> Target<'a> {
         collection: &'a str,
         criteria: &'a selection::SelectionCriteria,
     ) -> Self {
-        Target { database, collection, criteria, read_concern: None, write_concern: None }
+        Target {
+            database,
+            collection,
+            criteria,
+            read_concern: None,
+            write_concern: None,
+            scope: Scope::Alone,
+        }
     }
 
     pub(crate) fn with_concerns(
@@ -149,19 +159,31 @@ impl<'a> Target<'a> {
         self
     }
 
+    /// The same in that session, whose transaction has concerns of its own.
+    pub(crate) fn within<R: Runtime>(mut self, session: Option<&ClientSession<R>>) -> Self {
+        self.scope = session.map(ClientSession::scope).unwrap_or_default();
+        self
+    }
+
     /// The operation's own criteria, or the collection's.
     pub(crate) fn criteria(&self, own: Option<&SelectionCriteria>) -> selection::SelectionCriteria {
-        own.map_or_else(|| self.criteria.clone(), SelectionCriteria::to_core)
+        self.scope.criteria(own.map(SelectionCriteria::to_core), self.criteria)
     }
 
     /// The operation's own read concern, or the collection's.
-    pub(crate) fn read_concern(&self, own: Option<&'a ReadConcern>) -> Option<&'a ReadConcern> {
-        own.or(self.read_concern)
+    ///
+    /// # Errors
+    /// In a transaction it may have none.
+    pub(crate) fn read_concern(&self, own: Option<&'a ReadConcern>) -> Result<Option<&'a ReadConcern>> {
+        self.scope.read_concern(own, self.read_concern)
     }
 
     /// The operation's own write concern, or the collection's.
-    pub(crate) fn write_concern(&self, own: Option<&'a WriteConcern>) -> Option<&'a WriteConcern> {
-        own.or(self.write_concern)
+    ///
+    /// # Errors
+    /// In a transaction it may have none.
+    pub(crate) fn write_concern(&self, own: Option<&'a WriteConcern>) -> Result<Option<&'a WriteConcern>> {
+        self.scope.write_concern(own, self.write_concern)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::exec::{Operation, Retry};
 use bson::{Bson, Document};
+use quorate_core::client_session::ReadConcernField;
 use quorate_core::raw::{DocWriter, RawDoc};
 use quorate_core::selection::SelectionCriteria;
 use quorate_core::wire::Request;
@@ -24,6 +25,9 @@ pub(crate) fn operation(
         criteria,
         retry,
         acknowledged: true,
+        read_concern: ReadConcernField::Plain,
+        explicit: None,
+        ends: None,
         session: None,
         timeout: None,
         keep_session: false,
@@ -41,11 +45,35 @@ pub(crate) fn write_operation(
         concern.validate().map_err(Error::invalid_argument)?;
     }
     let mut operation = operation(name, database, SelectionCriteria::Writable, Retry::None);
+    operation.read_concern = ReadConcernField::Causal(None);
     operation.acknowledged = concern.is_none_or(WriteConcern::is_acknowledged);
     if retryable && operation.acknowledged {
         operation.retry = Retry::Write;
     }
     Ok(operation)
+}
+
+/// A read, to be sent again where that may help.
+pub(crate) fn read_operation(
+    name: &'static str,
+    database: &Arc<str>,
+    criteria: SelectionCriteria,
+    concern: Option<&ReadConcern>,
+) -> Operation {
+    let mut operation = operation(name, database, criteria, Retry::Read);
+    operation.read_concern = ReadConcernField::Causal(concern.cloned());
+    operation
+}
+
+/// The end of a session's transaction. What it carries is the core's to say.
+pub(crate) fn ending(committing: bool) -> (Operation, Request) {
+    let name = if committing { "commitTransaction" } else { "abortTransaction" };
+    let admin: Arc<str> = Arc::from("admin");
+    let mut request = Request::new();
+    request.body().i32(name, 1).str("$db", &admin).suspend();
+    let mut operation = operation(name, &admin, SelectionCriteria::Writable, Retry::Write);
+    operation.ends = Some(committing);
+    (operation, request)
 }
 
 /// A command, or one statement of it, being written. The first error is kept and told by [`Body::finish`].
@@ -235,14 +263,6 @@ impl<'a> Body<'a> {
         };
         // The server's limit for it is 2^31 - 1.
         self.i32(name, i32::try_from(millis).unwrap_or(i32::MAX))
-    }
-
-    /// A read concern, unless it is the server's default (read and write concern specification, "Server's Default").
-    pub(crate) fn read_concern(self, concern: Option<&ReadConcern>) -> Self {
-        match concern.filter(|concern| !concern.is_server_default()) {
-            Some(concern) => self.map(|writer| writer.doc("readConcern", |doc| concern.write_fields(doc))),
-            None => self,
-        }
     }
 
     /// A write concern, unless it is the server's default.

@@ -7,6 +7,8 @@ use crate::client::Client;
 use crate::event::CommandMonitor;
 use crate::host::{Exchange, Host, Socket};
 use crate::runtime::Runtime;
+use crate::session::{ClientSession, Slot};
+use quorate_core::client_session::{self, ReadConcernField};
 use quorate_core::driver::{Begin, Checkout, Decision, Operation as Placement, Outcome, Ticket};
 use quorate_core::error::{Error, Result};
 use quorate_core::raw::RawDoc;
@@ -27,7 +29,7 @@ pub(crate) use quorate_core::session::ServerSession as ServerSessionHandle;
 /// What the driver must know of a command; never the documents.
 ///
 /// The request's body starts with the command's name and carries `$db` already. The executor adds what differs from
-/// attempt to attempt: `lsid`, `txnNumber`, `$clusterTime`, `$readPreference`.
+/// attempt to attempt: `lsid`, `txnNumber`, `$clusterTime`, `$readPreference`, `readConcern`, and what a transaction asks for.
 #[derive(Debug)]
 pub(crate) struct Operation {
     /// The command's name.
@@ -40,7 +42,13 @@ pub(crate) struct Operation {
     pub(crate) retry: Retry,
     /// Whether the server is to reply.
     pub(crate) acknowledged: bool,
-    /// The session to run it in; `None` for an implicit one.
+    /// The read concern, which the executor writes.
+    pub(crate) read_concern: ReadConcernField,
+    /// The explicit session to run it in.
+    pub(crate) explicit: Option<Slot>,
+    /// Whether it ends that session's transaction: by a commit if true.
+    pub(crate) ends: Option<bool>,
+    /// The implicit session kept from an earlier command; `None` for a new one.
     pub(crate) session: Option<ServerSessionHandle>,
     /// How long it may take in all; `None` for the client's `timeoutMS`.
     pub(crate) timeout: Option<Duration>,
@@ -91,16 +99,22 @@ impl<R: Runtime> Client<R> {
         let host = self.host();
         let began = host.now();
         let timeout = operation.timeout.or(self.timeout());
-        let mut placement = Placement::new(operation.criteria, operation.retry.into())
-            .with_deadline(timeout.map(|timeout| began + timeout))
-            .in_session(operation.session);
+        let placement = match operation.ends {
+            Some(committing) => Placement::ending_transaction(committing),
+            None => Placement::new(operation.criteria, operation.retry.into())
+                .in_session(operation.session)
+                .with_read_concern(operation.read_concern),
+        };
+        let explicit = operation.explicit.as_ref().map(Slot::take).transpose()?;
+        let mut placement =
+            placement.with_deadline(timeout.map(|timeout| began + timeout)).in_client_session(explicit);
         if operation.keep_session {
             placement = placement.keeping_session();
         }
         if !operation.acknowledged {
             placement = placement.unacknowledged();
         }
-        let mut run = Run { host, placement, socket: None, ticket: None };
+        let mut run = Run { host, placement, socket: None, ticket: None, home: operation.explicit };
         let mut now = Some(began);
         loop {
             let (checkout, started) = run.place(now.take()).await?;
@@ -114,6 +128,40 @@ impl<R: Runtime> Client<R> {
                 Next::Fail(error) => return Err(error),
             }
         }
+    }
+
+    /// Runs a command in an explicit session, if there is one.
+    ///
+    /// # Errors
+    /// Also when the session is another client's.
+    pub(crate) async fn execute_in(
+        &self,
+        mut operation: Operation,
+        request: &mut Request,
+        session: Option<&ClientSession<R>>,
+    ) -> Result<Reply> {
+        operation.explicit = session.map(|session| session.slot_for(self)).transpose()?;
+        self.execute(operation, request).await
+    }
+
+    /// Begins an explicit session.
+    pub(crate) fn new_session(&self, options: client_session::SessionOptions) -> Result<ClientSession<R>> {
+        let host = self.host();
+        let now = host.now();
+        let mut state = host.lock();
+        let session = state.driver.start_session(now, options);
+        host.act(state);
+        Ok(ClientSession::new(self.clone(), session?))
+    }
+
+    /// Ends an explicit session, once no operation is under way in it.
+    pub(crate) fn end_client_session(&self, slot: &Slot) {
+        let Ok(session) = slot.take() else { return };
+        let host = self.host();
+        let now = host.now();
+        let mut state = host.lock();
+        state.driver.end_client_session(now, *session);
+        host.act(state);
     }
 
     /// Runs a command in the background whose outcome nobody waits for.
@@ -139,6 +187,8 @@ struct Run<'a, R: Runtime> {
     placement: Placement,
     socket: Option<Box<Socket<R>>>,
     ticket: Option<Ticket>,
+    /// Where the explicit session goes when it is over.
+    home: Option<Slot>,
 }
 
 /// What follows an attempt.
@@ -339,15 +389,17 @@ impl<R: Runtime> Drop for Run<'_, R> {
     fn drop(&mut self) {
         let unfinished = self.socket.take();
         let ticket = self.ticket.take();
-        if unfinished.is_none() && ticket.is_none() {
-            return;
+        if unfinished.is_some() || ticket.is_some() {
+            let mut state = self.host.lock();
+            if let Some(ticket) = ticket {
+                state.stop_waiting(ticket);
+            }
+            state.driver.abandon(self.host.now(), &mut self.placement);
+            self.host.act(state);
         }
-        let mut state = self.host.lock();
-        if let Some(ticket) = ticket {
-            state.stop_waiting(ticket);
+        if let Some(home) = &self.home {
+            home.put(self.placement.take_client_session());
         }
-        state.driver.abandon(self.host.now(), &mut self.placement);
-        self.host.act(state);
         // Closed outside of the lock, now that the driver knows.
         drop(unfinished);
     }

@@ -6,6 +6,7 @@
 //! | room | what is there |
 //! |---|---|
 //! | [`Client`], [`Database`], [`Collection`], [`Cursor`] | the handles |
+//! | [`ClientSession`], [`SessionCursor`] | operations that belong together: causal consistency, transactions, snapshots |
 //! | [`action`] | one builder a kind of call, awaited to run it; the commands they send, and which are retried |
 //! | [`options`], [`results`] | what goes in and comes out |
 //! | [`event`] | what an application can watch |
@@ -34,6 +35,7 @@ mod runtime;
 mod selection_criteria;
 mod serde_helpers;
 mod server_info;
+mod session;
 #[cfg(feature = "tls")]
 pub mod tls;
 #[cfg(not(feature = "tls"))]
@@ -48,17 +50,18 @@ pub mod error {
 pub use bson;
 pub use client::Client;
 pub use collection::Collection;
-pub use cursor::Cursor;
+pub use cursor::{Cursor, SessionCursor, SessionCursorStream};
 pub use database::Database;
 pub use namespace::Namespace;
 pub use options::IndexModel;
 pub use quorate_core::handshake::HostInfo;
 pub use quorate_core::sdam::{ServerType, TopologyDescription, TopologyType};
-pub use quorate_core::{DEFAULT_PORT, Instant, ServerAddress};
+pub use quorate_core::{ClusterTime, DEFAULT_PORT, Instant, ServerAddress};
 pub use runtime::{KEEP_ALIVE, KEEP_ALIVE_AGAIN, LONGEST_SILENCE, Runtime};
 #[cfg(not(all(target_arch = "wasm32", target_os = "unknown")))]
 pub use runtime::{monotonic_now, system_seed};
 pub use server_info::ServerInfo;
+pub use session::ClientSession;
 
 /// A boxed future, as awaiting an action makes.
 pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;

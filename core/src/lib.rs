@@ -55,6 +55,7 @@
 //! | choose a server | [`selection`]: one function for each step of the specification |
 //! | keep connections | [`pool`] |
 //! | keep server sessions | [`session`], [`ClusterTime`] |
+//! | run operations that belong together | [`client_session`], [`transaction`] |
 //! | judge a reply or an error | [`reply`], [`error`], [`retry`], [`backoff`] |
 //! | ask whether a write concern is, or can be, satisfied | [`concern`] |
 //! | let somebody watch | [`event`] |
@@ -76,6 +77,7 @@ mod mistaken;
 mod address;
 pub mod auth;
 pub mod backoff;
+pub mod client_session;
 mod cluster_time;
 pub mod concern;
 pub mod connection;

@@ -33,6 +33,10 @@ pub type Database = quorate::Database<Smol>;
 pub type Collection<T> = quorate::Collection<T, Smol>;
 /// The results of a query.
 pub type Cursor<T> = quorate::Cursor<T, Smol>;
+/// A session of a [`Client`].
+pub type ClientSession = quorate::ClientSession<Smol>;
+/// The results of a query that was run in a [`ClientSession`].
+pub type SessionCursor<T> = quorate::SessionCursor<T, Smol>;
 
 /// A TCP connection or a Unix domain socket.
 pub type Socket = Either<TcpStream, UnixStream>;

@@ -27,6 +27,10 @@ pub type Database = quorate::Database<Tokio>;
 pub type Collection<T> = quorate::Collection<T, Tokio>;
 /// The results of a query.
 pub type Cursor<T> = quorate::Cursor<T, Tokio>;
+/// A session of a [`Client`].
+pub type ClientSession = quorate::ClientSession<Tokio>;
+/// The results of a query that was run in a [`ClientSession`].
+pub type SessionCursor<T> = quorate::SessionCursor<T, Tokio>;
 
 /// A TCP connection or a Unix domain socket.
 pub type Socket = Either<Compat<TcpStream>, Compat<UnixStream>>;

@@ -1,26 +1,29 @@
 //! `aggregate`, on a collection or a database.
 
-use super::{action, setters};
+use super::{ExplicitSession, ImplicitSession, action, setters};
 use crate::collection::Target;
 use crate::command::{Body, operation, write_operation};
-use crate::cursor::{Cursor, GetMore};
-use crate::exec::{Operation, Retry};
+use crate::cursor::{Cursor, GetMore, SessionCursor};
+use crate::exec::{Operation, Reply, Retry};
 use crate::options::{AggregateOptions, Collation, Hint, ReadConcern, SelectionCriteria, WriteConcern};
-use crate::{Client, Collection, Database, Runtime};
+use crate::{Client, ClientSession, Collection, Database, Runtime};
 use bson::{Bson, Document};
+use quorate_core::client_session::ReadConcernField;
 use quorate_core::wire::Request;
 use quorate_core::{Error, Result, selection};
 use serde::Deserialize;
 use std::marker::PhantomData;
 use std::time::Duration;
 
-/// Runs an aggregation. Made by [`Collection::aggregate`] and [`Database::aggregate`]; gives a [`Cursor`].
+/// Runs an aggregation. Made by [`Collection::aggregate`] and [`Database::aggregate`]; gives a [`Cursor`], or in
+/// an explicit session a [`SessionCursor`].
 #[derive(Debug)]
 #[must_use = "nothing is sent until it is awaited"]
-pub struct Aggregate<'a, R: Runtime, T = Document> {
+pub struct Aggregate<'a, R: Runtime, T = Document, Session = ImplicitSession> {
     target: AggregateTarget<R>,
     pipeline: Vec<Document>,
     options: AggregateOptions,
+    session: Session,
     lifetime: PhantomData<&'a ()>,
     documents: PhantomData<fn() -> T>,
 }
@@ -49,12 +52,20 @@ impl<R: Runtime> AggregateTarget<R> {
         }
     }
 
-    fn encode(&self, pipeline: &[Document], options: &AggregateOptions) -> Result<(Operation, Request)> {
+    fn encode(
+        &self,
+        pipeline: &[Document],
+        options: &AggregateOptions,
+        session: Option<&ClientSession<R>>,
+    ) -> Result<(Operation, Request)> {
         match self {
-            AggregateTarget::Collection(collection) => encode(&collection.target(), false, pipeline, options),
+            AggregateTarget::Collection(collection) => {
+                encode(&collection.target().within(session), false, pipeline, options)
+            }
             AggregateTarget::Database(database, criteria) => {
                 let target = Target::new(database.shared_name(), "", criteria)
-                    .with_concerns(database.read_concern(), database.write_concern());
+                    .with_concerns(database.read_concern(), database.write_concern())
+                    .within(session);
                 encode(&target, true, pipeline, options)
             }
         }
@@ -67,6 +78,7 @@ impl<'a, R: Runtime> Aggregate<'a, R> {
             target,
             pipeline,
             options: AggregateOptions::default(),
+            session: ImplicitSession,
             lifetime: PhantomData,
             documents: PhantomData,
         }
@@ -74,12 +86,30 @@ impl<'a, R: Runtime> Aggregate<'a, R> {
 }
 
 impl<'a, R: Runtime, T> Aggregate<'a, R, T> {
-    /// Has the cursor give documents of type `U`.
-    pub fn with_type<U: for<'de> Deserialize<'de>>(self) -> Aggregate<'a, R, U> {
+    /// Runs it in that session, as part of its transaction if one has been started.
+    pub fn session(
+        self,
+        value: impl Into<&'a mut ClientSession<R>>,
+    ) -> Aggregate<'a, R, T, ExplicitSession<'a, R>> {
         Aggregate {
             target: self.target,
             pipeline: self.pipeline,
             options: self.options,
+            session: ExplicitSession(value.into()),
+            lifetime: PhantomData,
+            documents: PhantomData,
+        }
+    }
+}
+
+impl<'a, R: Runtime, T, Session> Aggregate<'a, R, T, Session> {
+    /// Has the cursor give documents of type `U`.
+    pub fn with_type<U: for<'de> Deserialize<'de>>(self) -> Aggregate<'a, R, U, Session> {
+        Aggregate {
+            target: self.target,
+            pipeline: self.pipeline,
+            options: self.options,
+            session: self.session,
             lifetime: PhantomData,
             documents: PhantomData,
         }
@@ -102,13 +132,29 @@ impl<'a, R: Runtime, T> Aggregate<'a, R, T> {
 }
 
 action! { ['a, R: Runtime, T: 'a] Aggregate<'a, R, T> => Cursor<T, R>; |this| {
-    let (operation, mut request) = this.target.encode(&this.pipeline, &this.options)?;
-    let client = this.target.client();
-    let reply = client.execute(operation, &mut request).await?;
-    let AggregateOptions { batch_size, comment, .. } = this.options;
-    // Only change streams wait, and they ask for their batches themselves.
-    Cursor::open(client, reply, GetMore { batch_size, max_await_time: None, comment })
+    let reply = run(&this.target, &this.pipeline, &this.options, None).await?;
+    Cursor::open(this.target.client(), reply, get_more(this.options))
 } }
+
+action! { ['a, R: Runtime, T: 'a] Aggregate<'a, R, T, ExplicitSession<'a, R>> => SessionCursor<T, R>; |this| {
+    let reply = run(&this.target, &this.pipeline, &this.options, Some(this.session.0)).await?;
+    SessionCursor::open(this.target.client(), reply, get_more(this.options))
+} }
+
+async fn run<R: Runtime>(
+    target: &AggregateTarget<R>,
+    pipeline: &[Document],
+    options: &AggregateOptions,
+    session: Option<&ClientSession<R>>,
+) -> Result<Reply> {
+    let (operation, mut request) = target.encode(pipeline, options, session)?;
+    target.client().execute_in(operation, &mut request, session).await
+}
+
+fn get_more(options: AggregateOptions) -> GetMore {
+    // Only change streams wait, and they ask for their batches themselves.
+    GetMore { batch_size: options.batch_size, max_await_time: None, comment: options.comment }
+}
 
 /// Whether the pipeline writes its results: its last stage is `$out` or `$merge`.
 fn writes(pipeline: &[Document]) -> bool {
@@ -127,7 +173,7 @@ pub(super) fn encode(
     options: &AggregateOptions,
 ) -> Result<(Operation, Request)> {
     let writes = writes(pipeline);
-    let concern = if writes { target.write_concern(options.write_concern.as_ref()) } else { None };
+    let concern = if writes { target.write_concern(options.write_concern.as_ref())? } else { None };
     let cursor_options = Body::batch_size_document(options.batch_size.filter(|_| !writes))?;
     let mut request = Request::new();
     let body = if on_database {
@@ -144,7 +190,6 @@ pub(super) fn encode(
         .bson("hint", options.hint.as_ref())
         .max_time(options.max_time)
         .document("let", options.let_vars.as_ref())
-        .read_concern(target.read_concern(options.read_concern.as_ref()))
         .write_concern(concern)
         .finish()?;
     let mut operation = if writes {
@@ -156,13 +201,11 @@ pub(super) fn encode(
         }
         operation
     } else {
-        operation(
-            "aggregate",
-            target.database,
-            target.criteria(options.selection_criteria.as_ref()),
-            Retry::Read,
-        )
+        let criteria = target.criteria(options.selection_criteria.as_ref());
+        operation("aggregate", target.database, criteria, Retry::Read)
     };
+    let concern = target.read_concern(options.read_concern.as_ref())?;
+    operation.read_concern = ReadConcernField::Causal(concern.cloned());
     operation.keep_session = true;
     Ok((operation, request))
 }

@@ -1,21 +1,20 @@
 //! `count_documents` and `estimated_document_count`.
 
-use super::{action, setters};
+use super::{action, session_setter, setters};
 use crate::collection::Target;
-use crate::command::{Body, operation};
+use crate::command::{Body, read_operation};
 use crate::cursor::first_document;
-use crate::exec::{Operation, Reply, Retry};
+use crate::exec::{Operation, Reply};
 use crate::options::{
     AggregateOptions, Collation, CountOptions, EstimatedDocumentCountOptions, Hint, ReadConcern,
     SelectionCriteria,
 };
 use crate::reply::{count, summary};
-use crate::{Collection, Runtime};
+use crate::{ClientSession, Collection, Runtime};
 use bson::{Bson, Document, doc};
 use quorate_core::raw::RawDoc;
 use quorate_core::wire::Request;
 use quorate_core::{Error, Result};
-use std::marker::PhantomData;
 use std::time::Duration;
 
 /// Counts documents. Made by [`Collection::count_documents`]; gives a `u64`.
@@ -25,12 +24,12 @@ pub struct CountDocuments<'a, R: Runtime> {
     collection: Collection<(), R>,
     filter: Document,
     options: CountOptions,
-    lifetime: PhantomData<&'a ()>,
+    session: Option<&'a mut ClientSession<R>>,
 }
 
-impl<R: Runtime> CountDocuments<'_, R> {
+impl<'a, R: Runtime> CountDocuments<'a, R> {
     pub(crate) fn new(collection: Collection<(), R>, filter: Document) -> Self {
-        CountDocuments { collection, filter, options: CountOptions::default(), lifetime: PhantomData }
+        CountDocuments { collection, filter, options: CountOptions::default(), session: None }
     }
 
     setters! { CountOptions;
@@ -43,11 +42,13 @@ impl<R: Runtime> CountDocuments<'_, R> {
         set read_concern: ReadConcern,
         into comment: Bson,
     }
+
+    session_setter!('a, R);
 }
 
 action! { ['a, R: Runtime] CountDocuments<'a, R> => u64; |this| {
-    let (operation, mut request) = encode_count_documents(&this.collection.target(), this.filter, this.options)?;
-    let reply = this.collection.client().execute(operation, &mut request).await?;
+    let (operation, mut request) = encode_count_documents(&this.collection.target().within(this.session.as_deref()), this.filter, this.options)?;
+    let reply = this.collection.client().execute_in(operation, &mut request, this.session.as_deref()).await?;
     read_count_documents(&reply)
 } }
 
@@ -97,15 +98,15 @@ pub(super) fn read_count_documents(reply: &Reply) -> Result<u64> {
 pub struct EstimatedDocumentCount<'a, R: Runtime> {
     collection: Collection<(), R>,
     options: EstimatedDocumentCountOptions,
-    lifetime: PhantomData<&'a ()>,
+    session: Option<&'a mut ClientSession<R>>,
 }
 
-impl<R: Runtime> EstimatedDocumentCount<'_, R> {
+impl<'a, R: Runtime> EstimatedDocumentCount<'a, R> {
     pub(crate) fn new(collection: Collection<(), R>) -> Self {
         EstimatedDocumentCount {
             collection,
             options: EstimatedDocumentCountOptions::default(),
-            lifetime: PhantomData,
+            session: None,
         }
     }
 
@@ -115,11 +116,13 @@ impl<R: Runtime> EstimatedDocumentCount<'_, R> {
         set read_concern: ReadConcern,
         into comment: Bson,
     }
+
+    session_setter!('a, R);
 }
 
 action! { ['a, R: Runtime] EstimatedDocumentCount<'a, R> => u64; |this| {
-    let (operation, mut request) = encode_estimated(&this.collection.target(), &this.options)?;
-    let reply = this.collection.client().execute(operation, &mut request).await?;
+    let (operation, mut request) = encode_estimated(&this.collection.target().within(this.session.as_deref()), &this.options)?;
+    let reply = this.collection.client().execute_in(operation, &mut request, this.session.as_deref()).await?;
     count(summary(&reply)?.n, "n", &reply.server.address)
 } }
 
@@ -132,8 +135,8 @@ pub(super) fn encode_estimated(
     Body::command(&mut request, "count", target.collection, target.database)
         .max_time(options.max_time)
         .bson("comment", options.comment.as_ref())
-        .read_concern(target.read_concern(options.read_concern.as_ref()))
         .finish()?;
     let criteria = target.criteria(options.selection_criteria.as_ref());
-    Ok((operation("count", target.database, criteria, Retry::Read), request))
+    let concern = target.read_concern(options.read_concern.as_ref())?;
+    Ok((read_operation("count", target.database, criteria, concern), request))
 }

@@ -1,6 +1,6 @@
 //! `create_collection`.
 
-use super::{action, setters};
+use super::{action, session_setter, setters};
 use crate::command::{Body, write_operation};
 use crate::exec::Operation;
 use crate::options::{
@@ -8,7 +8,7 @@ use crate::options::{
     TimeseriesOptions, ValidationAction, ValidationLevel, WriteConcern,
 };
 use crate::reply::check_write;
-use crate::{Database, Runtime};
+use crate::{ClientSession, Database, Runtime};
 use bson::{Bson, Document};
 use quorate_core::Result;
 use quorate_core::wire::Request;
@@ -22,11 +22,12 @@ pub struct CreateCollection<'a, R: Runtime> {
     database: &'a Database<R>,
     name: String,
     options: CreateCollectionOptions,
+    session: Option<&'a mut ClientSession<R>>,
 }
 
 impl<'a, R: Runtime> CreateCollection<'a, R> {
     pub(crate) fn new(database: &'a Database<R>, name: String) -> Self {
-        CreateCollection { database, name, options: CreateCollectionOptions::default() }
+        CreateCollection { database, name, options: CreateCollectionOptions::default(), session: None }
     }
 
     setters! { CreateCollectionOptions;
@@ -48,13 +49,17 @@ impl<'a, R: Runtime> CreateCollection<'a, R> {
         set clustered_index: ClusteredIndex,
         into comment: Bson,
     }
+
+    session_setter!('a, R);
 }
 
 action! { ['a, R: Runtime] CreateCollection<'a, R> => (); |this| {
-    let inherited = this.database.write_concern();
-    let (operation, mut request) = encode(this.database.shared_name(), &this.name, &this.options, inherited)?;
+    let session = this.session.as_deref();
+    let scope = session.map(ClientSession::scope).unwrap_or_default();
+    let concern = scope.write_concern(this.options.write_concern.as_ref(), this.database.write_concern())?;
+    let (operation, mut request) = encode(this.database.shared_name(), &this.name, &this.options, concern)?;
     let acknowledged = operation.acknowledged;
-    let reply = this.database.client().execute(operation, &mut request).await?;
+    let reply = this.database.client().execute_in(operation, &mut request, session).await?;
     if acknowledged {
         check_write(&reply)?;
     }
@@ -65,9 +70,8 @@ pub(super) fn encode(
     database: &Arc<str>,
     name: &str,
     options: &CreateCollectionOptions,
-    inherited: Option<&WriteConcern>,
+    concern: Option<&WriteConcern>,
 ) -> Result<(Operation, Request)> {
-    let concern = options.write_concern.as_ref().or(inherited);
     let mut request = Request::new();
     Body::command(&mut request, "create", name, database).fields(options).write_concern(concern).finish()?;
     Ok((write_operation("create", database, concern, false)?, request))

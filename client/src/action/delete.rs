@@ -1,17 +1,16 @@
 //! `delete_one` and `delete_many`: the `delete` command with one statement.
 
-use super::{action, setters};
+use super::{action, session_setter, setters};
 use crate::collection::Target;
 use crate::command::{Body, statement, write_operation};
 use crate::exec::Operation;
 use crate::options::{Collation, DeleteOptions, Hint, WriteConcern};
 use crate::reply::{check_write, count};
 use crate::results::DeleteResult;
-use crate::{Collection, Runtime};
+use crate::{ClientSession, Collection, Runtime};
 use bson::{Bson, Document};
 use quorate_core::Result;
 use quorate_core::wire::Request;
-use std::marker::PhantomData;
 
 /// Deletes documents. Made by [`Collection::delete_one`] and [`Collection::delete_many`]; gives a [`DeleteResult`].
 #[derive(Debug)]
@@ -21,12 +20,12 @@ pub struct Delete<'a, R: Runtime> {
     query: Document,
     multi: bool,
     options: DeleteOptions,
-    lifetime: PhantomData<&'a ()>,
+    session: Option<&'a mut ClientSession<R>>,
 }
 
-impl<R: Runtime> Delete<'_, R> {
+impl<'a, R: Runtime> Delete<'a, R> {
     pub(crate) fn new(collection: Collection<(), R>, query: Document, multi: bool) -> Self {
-        Delete { collection, query, multi, options: DeleteOptions::default(), lifetime: PhantomData }
+        Delete { collection, query, multi, options: DeleteOptions::default(), session: None }
     }
 
     setters! { DeleteOptions;
@@ -36,12 +35,14 @@ impl<R: Runtime> Delete<'_, R> {
         set let_vars: Document,
         into comment: Bson,
     }
+
+    session_setter!('a, R);
 }
 
 action! { ['a, R: Runtime] Delete<'a, R> => DeleteResult; |this| {
-    let (operation, mut request) = encode(&this.collection.target(), &this.query, this.multi, &this.options)?;
+    let (operation, mut request) = encode(&this.collection.target().within(this.session.as_deref()), &this.query, this.multi, &this.options)?;
     let acknowledged = operation.acknowledged;
-    let reply = this.collection.client().execute(operation, &mut request).await?;
+    let reply = this.collection.client().execute_in(operation, &mut request, this.session.as_deref()).await?;
     if !acknowledged {
         return Ok(DeleteResult::default());
     }
@@ -55,7 +56,7 @@ pub(super) fn encode(
     multi: bool,
     options: &DeleteOptions,
 ) -> Result<(Operation, Request)> {
-    let concern = target.write_concern(options.write_concern.as_ref());
+    let concern = target.write_concern(options.write_concern.as_ref())?;
     let mut request = Request::new();
     statement(&mut request, "deletes", |body| {
         body.document("q", Some(query))

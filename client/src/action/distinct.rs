@@ -1,16 +1,15 @@
 //! `distinct`.
 
-use super::{action, setters};
+use super::{action, session_setter, setters};
 use crate::collection::Target;
-use crate::command::{Body, operation};
+use crate::command::{Body, read_operation};
 use crate::decode::field;
-use crate::exec::{Operation, Reply, Retry};
+use crate::exec::{Operation, Reply};
 use crate::options::{Collation, DistinctOptions, Hint, ReadConcern, SelectionCriteria};
-use crate::{Collection, Runtime};
+use crate::{ClientSession, Collection, Runtime};
 use bson::{Bson, Document};
 use quorate_core::wire::Request;
 use quorate_core::{Error, Result};
-use std::marker::PhantomData;
 use std::time::Duration;
 
 /// Finds a field's different values. Made by [`Collection::distinct`]; gives a `Vec<Bson>`.
@@ -21,18 +20,12 @@ pub struct Distinct<'a, R: Runtime> {
     field_name: String,
     filter: Document,
     options: DistinctOptions,
-    lifetime: PhantomData<&'a ()>,
+    session: Option<&'a mut ClientSession<R>>,
 }
 
-impl<R: Runtime> Distinct<'_, R> {
+impl<'a, R: Runtime> Distinct<'a, R> {
     pub(crate) fn new(collection: Collection<(), R>, field_name: String, filter: Document) -> Self {
-        Distinct {
-            collection,
-            field_name,
-            filter,
-            options: DistinctOptions::default(),
-            lifetime: PhantomData,
-        }
+        Distinct { collection, field_name, filter, options: DistinctOptions::default(), session: None }
     }
 
     setters! { DistinctOptions;
@@ -43,12 +36,14 @@ impl<R: Runtime> Distinct<'_, R> {
         into comment: Bson,
         set hint: Hint,
     }
+
+    session_setter!('a, R);
 }
 
 action! { ['a, R: Runtime] Distinct<'a, R> => Vec<Bson>; |this| {
     let (operation, mut request) =
-        encode(&this.collection.target(), &this.field_name, &this.filter, &this.options)?;
-    let reply = this.collection.client().execute(operation, &mut request).await?;
+        encode(&this.collection.target().within(this.session.as_deref()), &this.field_name, &this.filter, &this.options)?;
+    let reply = this.collection.client().execute_in(operation, &mut request, this.session.as_deref()).await?;
     read(&reply)
 } }
 
@@ -66,10 +61,10 @@ pub(super) fn encode(
         .value("collation", options.collation.as_ref())
         .bson("comment", options.comment.as_ref())
         .bson("hint", options.hint.as_ref())
-        .read_concern(target.read_concern(options.read_concern.as_ref()))
         .finish()?;
     let criteria = target.criteria(options.selection_criteria.as_ref());
-    Ok((operation("distinct", target.database, criteria, Retry::Read), request))
+    let concern = target.read_concern(options.read_concern.as_ref())?;
+    Ok((read_operation("distinct", target.database, criteria, concern), request))
 }
 
 pub(super) fn read(reply: &Reply) -> Result<Vec<Bson>> {

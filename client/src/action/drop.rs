@@ -1,14 +1,13 @@
 //! `drop`, of a collection and of a database.
 
-use super::{action, setters};
+use super::{action, session_setter, setters};
 use crate::command::{Body, write_operation};
 use crate::exec::{Operation, Reply};
 use crate::options::{DropCollectionOptions, DropDatabaseOptions, WriteConcern};
 use crate::reply::check_write;
-use crate::{Collection, Database, Runtime};
+use crate::{ClientSession, Collection, Database, Runtime};
 use quorate_core::Result;
 use quorate_core::wire::Request;
-use std::marker::PhantomData;
 
 /// NamespaceNotFound: what should go was not there.
 pub(super) const NAMESPACE_NOT_FOUND: i32 = 26;
@@ -19,29 +18,31 @@ pub(super) const NAMESPACE_NOT_FOUND: i32 = 26;
 pub struct DropCollection<'a, R: Runtime> {
     collection: Collection<(), R>,
     options: DropCollectionOptions,
-    lifetime: PhantomData<&'a ()>,
+    session: Option<&'a mut ClientSession<R>>,
 }
 
-impl<R: Runtime> DropCollection<'_, R> {
+impl<'a, R: Runtime> DropCollection<'a, R> {
     pub(crate) fn new(collection: Collection<(), R>) -> Self {
-        DropCollection { collection, options: DropCollectionOptions::default(), lifetime: PhantomData }
+        DropCollection { collection, options: DropCollectionOptions::default(), session: None }
     }
 
     setters! { DropCollectionOptions;
         set write_concern: WriteConcern,
     }
+
+    session_setter!('a, R);
 }
 
 action! { ['a, R: Runtime] DropCollection<'a, R> => (); |this| {
     let (operation, mut request) = {
-        let target = this.collection.target();
-        let concern = target.write_concern(this.options.write_concern.as_ref());
+        let target = this.collection.target().within(this.session.as_deref());
+        let concern = target.write_concern(this.options.write_concern.as_ref())?;
         let mut request = Request::new();
         Body::command(&mut request, "drop", target.collection, target.database).write_concern(concern).finish()?;
         (write_operation("drop", target.database, concern, false)?, request)
     };
     let acknowledged = operation.acknowledged;
-    let outcome = this.collection.client().execute(operation, &mut request).await;
+    let outcome = this.collection.client().execute_in(operation, &mut request, this.session.as_deref()).await;
     forgive_missing(outcome, acknowledged)
 } }
 
@@ -51,20 +52,25 @@ action! { ['a, R: Runtime] DropCollection<'a, R> => (); |this| {
 pub struct DropDatabase<'a, R: Runtime> {
     database: &'a Database<R>,
     options: DropDatabaseOptions,
+    session: Option<&'a mut ClientSession<R>>,
 }
 
 impl<'a, R: Runtime> DropDatabase<'a, R> {
     pub(crate) fn new(database: &'a Database<R>) -> Self {
-        DropDatabase { database, options: DropDatabaseOptions::default() }
+        DropDatabase { database, options: DropDatabaseOptions::default(), session: None }
     }
 
     setters! { DropDatabaseOptions;
         set write_concern: WriteConcern,
     }
 
+    session_setter!('a, R);
+
     fn encode(&self) -> Result<(Operation, Request)> {
         let database = self.database.shared_name();
-        let concern = self.options.write_concern.as_ref().or(self.database.write_concern());
+        let scope = self.session.as_deref().map(ClientSession::scope).unwrap_or_default();
+        let concern =
+            scope.write_concern(self.options.write_concern.as_ref(), self.database.write_concern())?;
         let mut request = Request::new();
         Body::database_command(&mut request, "dropDatabase", database).write_concern(concern).finish()?;
         Ok((write_operation("dropDatabase", database, concern, false)?, request))
@@ -74,7 +80,7 @@ impl<'a, R: Runtime> DropDatabase<'a, R> {
 action! { ['a, R: Runtime] DropDatabase<'a, R> => (); |this| {
     let (operation, mut request) = this.encode()?;
     let acknowledged = operation.acknowledged;
-    let outcome = this.database.client().execute(operation, &mut request).await;
+    let outcome = this.database.client().execute_in(operation, &mut request, this.session.as_deref()).await;
     forgive_missing(outcome, acknowledged)
 } }
 

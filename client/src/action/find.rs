@@ -1,35 +1,47 @@
 //! `find` and `find_one`.
 
-use super::{action, setters};
+use super::{ExplicitSession, ImplicitSession, action, session_setter, setters};
 use crate::collection::Target;
-use crate::command::{Body, operation};
-use crate::cursor::{Cursor, GetMore, first_document};
+use crate::command::{Body, read_operation};
+use crate::cursor::{Cursor, GetMore, SessionCursor, first_document};
 use crate::decode::decode;
-use crate::exec::{Operation, Retry};
+use crate::exec::{Operation, Reply};
 use crate::options::{
     Collation, CursorType, FindOneOptions, FindOptions, Hint, ReadConcern, SelectionCriteria,
 };
-use crate::{Collection, Runtime};
+use crate::{ClientSession, Collection, Runtime};
 use bson::{Bson, Document};
 use quorate_core::Result;
 use quorate_core::wire::Request;
 use serde::de::DeserializeOwned;
 use std::time::Duration;
 
-/// Finds documents. Made by [`Collection::find`]; gives a [`Cursor`].
+/// Finds documents. Made by [`Collection::find`]; gives a [`Cursor`], or in an explicit session a [`SessionCursor`].
 #[derive(Debug)]
 #[must_use = "nothing is sent until it is awaited"]
-pub struct Find<'a, T, R: Runtime> {
+pub struct Find<'a, T, R: Runtime, Session = ImplicitSession> {
     collection: &'a Collection<T, R>,
     filter: Document,
     options: FindOptions,
+    session: Session,
 }
 
 impl<'a, T, R: Runtime> Find<'a, T, R> {
     pub(crate) fn new(collection: &'a Collection<T, R>, filter: Document) -> Self {
-        Find { collection, filter, options: FindOptions::default() }
+        Find { collection, filter, options: FindOptions::default(), session: ImplicitSession }
     }
 
+    /// Runs it in that session, as part of its transaction if one has been started.
+    pub fn session(
+        self,
+        value: impl Into<&'a mut ClientSession<R>>,
+    ) -> Find<'a, T, R, ExplicitSession<'a, R>> {
+        let Find { collection, filter, options, .. } = self;
+        Find { collection, filter, options, session: ExplicitSession(value.into()) }
+    }
+}
+
+impl<T, R: Runtime, Session> Find<'_, T, R, Session> {
     setters! { FindOptions;
         set allow_disk_use: bool,
         set allow_partial_results: bool,
@@ -57,10 +69,24 @@ impl<'a, T, R: Runtime> Find<'a, T, R> {
 }
 
 action! { ['a, T: Send + Sync, R: Runtime] Find<'a, T, R> => Cursor<T, R>; |find| {
-    let (operation, mut request) = encode(&find.collection.target(), &find.filter, &find.options)?;
-    let reply = find.collection.client().execute(operation, &mut request).await?;
+    let reply = run(find.collection, &find.filter, &find.options, None).await?;
     Cursor::open(find.collection.client(), reply, get_more(find.options))
 } }
+
+action! { ['a, T: Send + Sync, R: Runtime] Find<'a, T, R, ExplicitSession<'a, R>> => SessionCursor<T, R>; |find| {
+    let reply = run(find.collection, &find.filter, &find.options, Some(find.session.0)).await?;
+    SessionCursor::open(find.collection.client(), reply, get_more(find.options))
+} }
+
+async fn run<T, R: Runtime>(
+    collection: &Collection<T, R>,
+    filter: &Document,
+    options: &FindOptions,
+    session: Option<&ClientSession<R>>,
+) -> Result<Reply> {
+    let (operation, mut request) = encode(&collection.target().within(session), filter, options)?;
+    collection.client().execute_in(operation, &mut request, session).await
+}
 
 /// Finds the first of the documents. Made by [`Collection::find_one`]; gives an `Option<T>`.
 #[derive(Debug)]
@@ -69,12 +95,15 @@ pub struct FindOne<'a, T, R: Runtime> {
     collection: &'a Collection<T, R>,
     filter: Document,
     options: FindOneOptions,
+    session: Option<&'a mut ClientSession<R>>,
 }
 
 impl<'a, T, R: Runtime> FindOne<'a, T, R> {
     pub(crate) fn new(collection: &'a Collection<T, R>, filter: Document) -> Self {
-        FindOne { collection, filter, options: FindOneOptions::default() }
+        FindOne { collection, filter, options: FindOneOptions::default(), session: None }
     }
+
+    session_setter!('a, R);
 
     setters! { FindOneOptions;
         set allow_partial_results: bool,
@@ -97,10 +126,12 @@ impl<'a, T, R: Runtime> FindOne<'a, T, R> {
 }
 
 action! { ['a, T: DeserializeOwned + Send + Sync, R: Runtime] FindOne<'a, T, R> => Option<T>; |find| {
-    let (mut operation, mut request) = encode(&find.collection.target(), &find.filter, &find.options.into())?;
+    let session = find.session.as_deref();
+    let (mut operation, mut request) =
+        encode(&find.collection.target().within(session), &find.filter, &find.options.into())?;
     // One batch: the server closes the cursor itself.
     operation.keep_session = false;
-    let reply = find.collection.client().execute(operation, &mut request).await?;
+    let reply = find.collection.client().execute_in(operation, &mut request, session).await?;
     first_document(&reply)?.map(decode).transpose()
 } }
 
@@ -142,10 +173,10 @@ pub(super) fn encode(
         .bool("allowDiskUse", options.allow_disk_use)
         .value("collation", options.collation.as_ref())
         .document("let", options.let_vars.as_ref())
-        .read_concern(target.read_concern(options.read_concern.as_ref()))
         .finish()?;
     let criteria = target.criteria(options.selection_criteria.as_ref());
-    let mut operation = operation("find", target.database, criteria, Retry::Read);
+    let concern = target.read_concern(options.read_concern.as_ref())?;
+    let mut operation = read_operation("find", target.database, criteria, concern);
     operation.keep_session = true;
     Ok((operation, request))
 }

@@ -1,7 +1,7 @@
 //! `find_one_and_delete`, `find_one_and_replace` and `find_one_and_update`: the `findAndModify` command.
 
 use super::update::Change;
-use super::{action, setters};
+use super::{action, session_setter, setters};
 use crate::collection::Target;
 use crate::command::{Body, write_operation};
 use crate::decode::decode;
@@ -11,7 +11,7 @@ use crate::options::{
     ReturnDocument, UpdateModifications, WriteConcern,
 };
 use crate::reply::check_write;
-use crate::{Collection, Runtime};
+use crate::{ClientSession, Collection, Runtime};
 use bson::{Bson, Document};
 use quorate_core::raw::Value;
 use quorate_core::wire::Request;
@@ -26,11 +26,12 @@ pub struct FindOneAndDelete<'a, T, R: Runtime> {
     collection: &'a Collection<T, R>,
     filter: Document,
     options: FindOneAndDeleteOptions,
+    session: Option<&'a mut ClientSession<R>>,
 }
 
 impl<'a, T, R: Runtime> FindOneAndDelete<'a, T, R> {
     pub(crate) fn new(collection: &'a Collection<T, R>, filter: Document) -> Self {
-        FindOneAndDelete { collection, filter, options: FindOneAndDeleteOptions::default() }
+        FindOneAndDelete { collection, filter, options: FindOneAndDeleteOptions::default(), session: None }
     }
 
     setters! { FindOneAndDeleteOptions;
@@ -43,10 +44,12 @@ impl<'a, T, R: Runtime> FindOneAndDelete<'a, T, R> {
         set let_vars: Document,
         into comment: Bson,
     }
+
+    session_setter!('a, R);
 }
 
 action! { ['a, T: DeserializeOwned + Send + Sync, R: Runtime] FindOneAndDelete<'a, T, R> => Option<T>; |this| {
-    run(this.collection, &this.filter, None, &this.options.into()).await
+    run(this.collection, &this.filter, None, &this.options.into(), this.session.as_deref()).await
 } }
 
 /// Replaces a document and gives it. Made by [`Collection::find_one_and_replace`]; gives an `Option<T>`.
@@ -57,6 +60,7 @@ pub struct FindOneAndReplace<'a, T, R: Runtime> {
     filter: Document,
     replacement: Result<Vec<u8>>,
     options: FindOneAndReplaceOptions,
+    session: Option<&'a mut ClientSession<R>>,
 }
 
 impl<'a, T, R: Runtime> FindOneAndReplace<'a, T, R> {
@@ -65,7 +69,13 @@ impl<'a, T, R: Runtime> FindOneAndReplace<'a, T, R> {
         filter: Document,
         replacement: Result<Vec<u8>>,
     ) -> Self {
-        FindOneAndReplace { collection, filter, replacement, options: FindOneAndReplaceOptions::default() }
+        FindOneAndReplace {
+            collection,
+            filter,
+            replacement,
+            options: FindOneAndReplaceOptions::default(),
+            session: None,
+        }
     }
 
     setters! { FindOneAndReplaceOptions;
@@ -81,12 +91,14 @@ impl<'a, T, R: Runtime> FindOneAndReplace<'a, T, R> {
         set let_vars: Document,
         into comment: Bson,
     }
+
+    session_setter!('a, R);
 }
 
 action! { ['a, T: DeserializeOwned + Send + Sync, R: Runtime] FindOneAndReplace<'a, T, R> => Option<T>; |this| {
     let replacement = this.replacement?;
     let change = Change::replacement(&replacement)?;
-    run(this.collection, &this.filter, Some(change), &this.options.into()).await
+    run(this.collection, &this.filter, Some(change), &this.options.into(), this.session.as_deref()).await
 } }
 
 /// Updates a document and gives it. Made by [`Collection::find_one_and_update`]; gives an `Option<T>`.
@@ -97,6 +109,7 @@ pub struct FindOneAndUpdate<'a, T, R: Runtime> {
     filter: Document,
     update: UpdateModifications,
     options: FindOneAndUpdateOptions,
+    session: Option<&'a mut ClientSession<R>>,
 }
 
 impl<'a, T, R: Runtime> FindOneAndUpdate<'a, T, R> {
@@ -105,7 +118,13 @@ impl<'a, T, R: Runtime> FindOneAndUpdate<'a, T, R> {
         filter: Document,
         update: UpdateModifications,
     ) -> Self {
-        FindOneAndUpdate { collection, filter, update, options: FindOneAndUpdateOptions::default() }
+        FindOneAndUpdate {
+            collection,
+            filter,
+            update,
+            options: FindOneAndUpdateOptions::default(),
+            session: None,
+        }
     }
 
     setters! { FindOneAndUpdateOptions;
@@ -122,11 +141,13 @@ impl<'a, T, R: Runtime> FindOneAndUpdate<'a, T, R> {
         set let_vars: Document,
         into comment: Bson,
     }
+
+    session_setter!('a, R);
 }
 
 action! { ['a, T: DeserializeOwned + Send + Sync, R: Runtime] FindOneAndUpdate<'a, T, R> => Option<T>; |this| {
     let change = Change::of(&this.update)?;
-    run(this.collection, &this.filter, Some(change), &this.options).await
+    run(this.collection, &this.filter, Some(change), &this.options, this.session.as_deref()).await
 } }
 
 async fn run<T: DeserializeOwned, R: Runtime>(
@@ -134,10 +155,11 @@ async fn run<T: DeserializeOwned, R: Runtime>(
     filter: &Document,
     change: Option<Change<'_>>,
     options: &FindOneAndUpdateOptions,
+    session: Option<&ClientSession<R>>,
 ) -> Result<Option<T>> {
-    let (operation, mut request) = encode(&collection.target(), filter, change, options)?;
+    let (operation, mut request) = encode(&collection.target().within(session), filter, change, options)?;
     let acknowledged = operation.acknowledged;
-    let reply = collection.client().execute(operation, &mut request).await?;
+    let reply = collection.client().execute_in(operation, &mut request, session).await?;
     if acknowledged { read(&reply) } else { Ok(None) }
 }
 
@@ -148,7 +170,7 @@ pub(super) fn encode(
     change: Option<Change<'_>>,
     options: &FindOneAndUpdateOptions,
 ) -> Result<(Operation, Request)> {
-    let concern = target.write_concern(options.write_concern.as_ref());
+    let concern = target.write_concern(options.write_concern.as_ref())?;
     let new = options.return_document.map(|which| which == ReturnDocument::After);
     let mut request = Request::new();
     let body = Body::command(&mut request, "findAndModify", target.collection, target.database)

@@ -1,22 +1,25 @@
 //! `create_index`, `create_indexes`, `drop_index`, `drop_indexes`, `list_indexes` and `list_index_names`.
 
 use super::drop::NAMESPACE_NOT_FOUND;
-use super::list_collections::names;
-use super::{ListNames, ListSpecifications, Multiple, Single, action, setters};
+use super::list_collections::{names, names_in};
+use super::{
+    ExplicitSession, ImplicitSession, ListNames, ListSpecifications, Multiple, Single, action,
+    session_setter, setters,
+};
 use crate::collection::Target;
 use crate::command::{Body, operation, write_operation};
-use crate::cursor::{Cursor, GetMore};
-use crate::exec::{Operation, Retry};
+use crate::cursor::{Cursor, GetMore, SessionCursor};
+use crate::exec::{Operation, Reply, Retry};
 use crate::options::{
     CommitQuorum, CreateIndexOptions, DropIndexOptions, IndexModel, ListIndexesOptions, WriteConcern,
 };
 use crate::reply::check_write;
 use crate::results::{CreateIndexResult, CreateIndexesResult};
-use crate::{Collection, Runtime};
+use crate::{ClientSession, Collection, Runtime};
 use bson::Bson;
 use quorate_core::selection::SelectionCriteria;
 use quorate_core::wire::Request;
-use quorate_core::{Error, Result};
+use quorate_core::{Error, Result, ServerAddress};
 use std::marker::PhantomData;
 use std::time::Duration;
 
@@ -27,11 +30,11 @@ pub struct CreateIndex<'a, R: Runtime, Mode = Single> {
     collection: Collection<(), R>,
     indexes: Vec<IndexModel>,
     options: CreateIndexOptions,
-    lifetime: PhantomData<&'a ()>,
+    session: Option<&'a mut ClientSession<R>>,
     mode: PhantomData<fn() -> Mode>,
 }
 
-impl<R: Runtime, Mode> CreateIndex<'_, R, Mode> {
+impl<'a, R: Runtime, Mode> CreateIndex<'a, R, Mode> {
     pub(crate) fn new(collection: Collection<(), R>, mut indexes: Vec<IndexModel>) -> Self {
         for index in &mut indexes {
             let name = index.name();
@@ -41,7 +44,7 @@ impl<R: Runtime, Mode> CreateIndex<'_, R, Mode> {
             collection,
             indexes,
             options: CreateIndexOptions::default(),
-            lifetime: PhantomData,
+            session: None,
             mode: PhantomData,
         }
     }
@@ -53,11 +56,17 @@ impl<R: Runtime, Mode> CreateIndex<'_, R, Mode> {
         into comment: Bson,
     }
 
+    session_setter!('a, R);
+
     async fn run(self) -> Result<Vec<String>> {
-        let (operation, mut request) =
-            encode_create(&self.collection.target(), &self.indexes, &self.options)?;
+        let (operation, mut request) = encode_create(
+            &self.collection.target().within(self.session.as_deref()),
+            &self.indexes,
+            &self.options,
+        )?;
         let acknowledged = operation.acknowledged;
-        let reply = self.collection.client().execute(operation, &mut request).await?;
+        let reply =
+            self.collection.client().execute_in(operation, &mut request, self.session.as_deref()).await?;
         if acknowledged {
             check_write(&reply)?;
         }
@@ -80,7 +89,7 @@ pub(super) fn encode_create(
     indexes: &[IndexModel],
     options: &CreateIndexOptions,
 ) -> Result<(Operation, Request)> {
-    let concern = target.write_concern(options.write_concern.as_ref());
+    let concern = target.write_concern(options.write_concern.as_ref())?;
     let quorum = options.commit_quorum.as_ref().map(bson::serialize_to_bson).transpose()?;
     let mut request = Request::new();
     Body::command(&mut request, "createIndexes", target.collection, target.database)
@@ -100,12 +109,12 @@ pub struct DropIndex<'a, R: Runtime> {
     collection: Collection<(), R>,
     name: Option<String>,
     options: DropIndexOptions,
-    lifetime: PhantomData<&'a ()>,
+    session: Option<&'a mut ClientSession<R>>,
 }
 
-impl<R: Runtime> DropIndex<'_, R> {
+impl<'a, R: Runtime> DropIndex<'a, R> {
     pub(crate) fn new(collection: Collection<(), R>, name: Option<String>) -> Self {
-        DropIndex { collection, name, options: DropIndexOptions::default(), lifetime: PhantomData }
+        DropIndex { collection, name, options: DropIndexOptions::default(), session: None }
     }
 
     setters! { DropIndexOptions;
@@ -113,12 +122,14 @@ impl<R: Runtime> DropIndex<'_, R> {
         set write_concern: WriteConcern,
         into comment: Bson,
     }
+
+    session_setter!('a, R);
 }
 
 action! { ['a, R: Runtime] DropIndex<'a, R> => (); |this| {
-    let (operation, mut request) = encode_drop(&this.collection.target(), this.name.as_deref(), &this.options)?;
+    let (operation, mut request) = encode_drop(&this.collection.target().within(this.session.as_deref()), this.name.as_deref(), &this.options)?;
     let acknowledged = operation.acknowledged;
-    let reply = this.collection.client().execute(operation, &mut request).await?;
+    let reply = this.collection.client().execute_in(operation, &mut request, this.session.as_deref()).await?;
     if acknowledged {
         check_write(&reply)?;
     }
@@ -136,7 +147,7 @@ pub(super) fn encode_drop(
             "drop_index(\"*\") would drop all indexes: that is drop_indexes()",
         ));
     }
-    let concern = target.write_concern(options.write_concern.as_ref());
+    let concern = target.write_concern(options.write_concern.as_ref())?;
     let mut request = Request::new();
     Body::command(&mut request, "dropIndexes", target.collection, target.database)
         .str("index", Some(name.unwrap_or("*")))
@@ -148,54 +159,107 @@ pub(super) fn encode_drop(
 }
 
 /// Lists indexes. Made by [`Collection::list_indexes`] and [`Collection::list_index_names`]; gives a [`Cursor`] of
-/// [`IndexModel`]s, or names. A collection that does not exist has none.
+/// [`IndexModel`]s (in an explicit session a [`SessionCursor`]), or names. A collection that does not exist has none.
 #[derive(Debug)]
 #[must_use = "nothing is sent until it is awaited"]
-pub struct ListIndexes<'a, R: Runtime, Mode = ListSpecifications> {
+pub struct ListIndexes<'a, R: Runtime, Mode = ListSpecifications, Session = ImplicitSession> {
     collection: Collection<(), R>,
     options: ListIndexesOptions,
+    session: Session,
     lifetime: PhantomData<&'a ()>,
     mode: PhantomData<fn() -> Mode>,
 }
 
-impl<R: Runtime, Mode> ListIndexes<'_, R, Mode> {
+impl<'a, R: Runtime, Mode> ListIndexes<'a, R, Mode> {
     pub(crate) fn new(collection: Collection<(), R>) -> Self {
         ListIndexes {
             collection,
             options: ListIndexesOptions::default(),
+            session: ImplicitSession,
             lifetime: PhantomData,
             mode: PhantomData,
         }
     }
 
+    /// Runs it in that session, as part of its transaction if one has been started.
+    pub fn session(
+        self,
+        value: impl Into<&'a mut ClientSession<R>>,
+    ) -> ListIndexes<'a, R, Mode, ExplicitSession<'a, R>> {
+        ListIndexes {
+            collection: self.collection,
+            options: self.options,
+            session: ExplicitSession(value.into()),
+            lifetime: PhantomData,
+            mode: PhantomData,
+        }
+    }
+}
+
+impl<R: Runtime, Mode, Session> ListIndexes<'_, R, Mode, Session> {
     setters! { ListIndexesOptions;
         set max_time: Duration,
         set batch_size: u32,
         into comment: Bson,
     }
+}
 
-    async fn run<T>(self) -> Result<Cursor<T, R>> {
-        let (operation, mut request) = encode_list(&self.collection.target(), &self.options)?;
-        let client = self.collection.client();
-        match client.execute(operation, &mut request).await {
-            Ok(reply) => {
-                let ListIndexesOptions { batch_size, comment, .. } = self.options;
-                Cursor::open(client, reply, GetMore { batch_size, max_await_time: None, comment })
-            }
-            Err(error) if error.code() == Some(NAMESPACE_NOT_FOUND) => {
-                Ok(Cursor::empty(client, error.server_address().cloned().unwrap_or_default()))
-            }
-            Err(error) => Err(error),
+/// What came of it: a first batch, or the server that knows no such collection.
+async fn list<R: Runtime>(
+    collection: &Collection<(), R>,
+    options: ListIndexesOptions,
+    session: Option<&ClientSession<R>>,
+) -> Result<Result<(Reply, GetMore), ServerAddress>> {
+    let (operation, mut request) = encode_list(&collection.target(), &options)?;
+    match collection.client().execute_in(operation, &mut request, session).await {
+        Ok(reply) => {
+            let ListIndexesOptions { batch_size, comment, .. } = options;
+            Ok(Ok((reply, GetMore { batch_size, max_await_time: None, comment })))
         }
+        Err(error) if error.code() == Some(NAMESPACE_NOT_FOUND) => {
+            Ok(Err(error.server_address().cloned().unwrap_or_default()))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+async fn open<T, R: Runtime>(
+    collection: &Collection<(), R>,
+    options: ListIndexesOptions,
+) -> Result<Cursor<T, R>> {
+    match list(collection, options, None).await? {
+        Ok((reply, get_more)) => Cursor::open(collection.client(), reply, get_more),
+        Err(server) => Ok(Cursor::empty(collection.client(), server)),
+    }
+}
+
+async fn open_in<T, R: Runtime>(
+    collection: &Collection<(), R>,
+    options: ListIndexesOptions,
+    session: &ClientSession<R>,
+) -> Result<SessionCursor<T, R>> {
+    match list(collection, options, Some(session)).await? {
+        Ok((reply, get_more)) => SessionCursor::open(collection.client(), reply, get_more),
+        Err(server) => Ok(SessionCursor::empty(collection.client(), server)),
     }
 }
 
 action! { ['a, R: Runtime] ListIndexes<'a, R, ListSpecifications> => Cursor<IndexModel, R>; |this| {
-    this.run().await
+    open(&this.collection, this.options).await
+} }
+
+action! { ['a, R: Runtime]
+    ListIndexes<'a, R, ListSpecifications, ExplicitSession<'a, R>> => SessionCursor<IndexModel, R>; |this| {
+    open_in(&this.collection, this.options, this.session.0).await
 } }
 
 action! { ['a, R: Runtime] ListIndexes<'a, R, ListNames> => Vec<String>; |this| {
-    names(this.run::<()>().await?).await
+    names(open(&this.collection, this.options).await?).await
+} }
+
+action! { ['a, R: Runtime] ListIndexes<'a, R, ListNames, ExplicitSession<'a, R>> => Vec<String>; |this| {
+    let session = this.session.0;
+    names_in(open_in(&this.collection, this.options, session).await?, session).await
 } }
 
 pub(super) fn encode_list(target: &Target<'_>, options: &ListIndexesOptions) -> Result<(Operation, Request)> {

@@ -1,12 +1,12 @@
 //! `insert_many`: as few messages as the server's limits allow.
 
 use super::insert_one::{NewId, Refused, append, finish};
-use super::{action, setters};
+use super::{action, session_setter, setters};
 use crate::exec::Reply;
 use crate::options::{InsertManyOptions, WriteConcern};
 use crate::reply::{count, labelled, summary};
 use crate::results::InsertManyResult;
-use crate::{Collection, Runtime};
+use crate::{ClientSession, Collection, Runtime};
 use bson::Bson;
 use quorate_core::error::{ErrorKind, InsertManyError};
 use quorate_core::reply::{write_concern_error, write_errors};
@@ -14,7 +14,6 @@ use quorate_core::wire::Request;
 use quorate_core::{Error, Result};
 use serde::Serialize;
 use std::borrow::Borrow;
-use std::marker::PhantomData;
 
 /// The most documents of one message: `maxWriteBatchSize` of every server in use.
 pub(super) const MOST_DOCUMENTS: usize = 100_000;
@@ -30,17 +29,17 @@ pub struct InsertMany<'a, R: Runtime> {
     collection: Collection<(), R>,
     batches: Result<Vec<Batch>>,
     options: InsertManyOptions,
-    lifetime: PhantomData<&'a ()>,
+    session: Option<&'a mut ClientSession<R>>,
 }
 
-impl<R: Runtime> InsertMany<'_, R> {
+impl<'a, R: Runtime> InsertMany<'a, R> {
     pub(crate) fn new<T: Serialize>(
         collection: Collection<(), R>,
         documents: impl IntoIterator<Item = impl Borrow<T>>,
     ) -> Self {
         let new_id = || collection.client().new_object_id();
         let batches = split::<T>(documents, MOST_DOCUMENTS, MOST_BYTES, &new_id);
-        InsertMany { collection, batches, options: InsertManyOptions::default(), lifetime: PhantomData }
+        InsertMany { collection, batches, options: InsertManyOptions::default(), session: None }
     }
 
     setters! { InsertManyOptions;
@@ -49,6 +48,8 @@ impl<R: Runtime> InsertMany<'_, R> {
         set write_concern: WriteConcern,
         into comment: Bson,
     }
+
+    session_setter!('a, R);
 }
 
 action! { ['a, R: Runtime] InsertMany<'a, R> => InsertManyResult; |this| {
@@ -58,9 +59,9 @@ action! { ['a, R: Runtime] InsertMany<'a, R> => InsertManyResult; |this| {
     }
     let mut progress = Progress::new(this.options.ordered.unwrap_or(true));
     for mut batch in batches {
-        let operation = finish(&this.collection.target(), &mut batch.request, &this.options)?;
+        let operation = finish(&this.collection.target().within(this.session.as_deref()), &mut batch.request, &this.options)?;
         let acknowledged = operation.acknowledged;
-        let reply = this.collection.client().execute(operation, &mut batch.request).await?;
+        let reply = this.collection.client().execute_in(operation, &mut batch.request, this.session.as_deref()).await?;
         if !progress.absorb(batch.ids, acknowledged.then_some(&reply))? {
             break;
         }

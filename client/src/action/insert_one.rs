@@ -1,20 +1,19 @@
 //! `insert_one`, and how one document gets into an `insert`.
 
-use super::{action, setters};
+use super::{action, session_setter, setters};
 use crate::collection::Target;
 use crate::command::{Body, write_operation};
 use crate::exec::Operation;
 use crate::options::{InsertManyOptions, InsertOneOptions, WriteConcern};
 use crate::reply::check_write;
 use crate::results::InsertOneResult;
-use crate::{Collection, Runtime};
+use crate::{ClientSession, Collection, Runtime};
 use bson::Bson;
 use bson::oid::ObjectId;
 use quorate_core::raw::{RawDoc, RawError, Value};
 use quorate_core::wire::Request;
 use quorate_core::{Error, Result};
 use serde::Serialize;
-use std::marker::PhantomData;
 
 /// The largest document a server stores: `maxBsonObjectSize` of every server in use.
 pub(super) const LARGEST_DOCUMENT: usize = 16 * 1024 * 1024;
@@ -26,13 +25,13 @@ pub struct InsertOne<'a, R: Runtime> {
     collection: Collection<(), R>,
     encoded: Result<(Request, Bson)>,
     options: InsertOneOptions,
-    lifetime: PhantomData<&'a ()>,
+    session: Option<&'a mut ClientSession<R>>,
 }
 
-impl<R: Runtime> InsertOne<'_, R> {
+impl<'a, R: Runtime> InsertOne<'a, R> {
     pub(crate) fn new<T: Serialize>(collection: Collection<(), R>, document: &T) -> Self {
         let encoded = encode_document(document, &|| collection.client().new_object_id());
-        InsertOne { collection, encoded, options: InsertOneOptions::default(), lifetime: PhantomData }
+        InsertOne { collection, encoded, options: InsertOneOptions::default(), session: None }
     }
 
     setters! { InsertOneOptions;
@@ -40,6 +39,8 @@ impl<R: Runtime> InsertOne<'_, R> {
         set write_concern: WriteConcern,
         into comment: Bson,
     }
+
+    session_setter!('a, R);
 }
 
 action! { ['a, R: Runtime] InsertOne<'a, R> => InsertOneResult; |this| {
@@ -50,9 +51,9 @@ action! { ['a, R: Runtime] InsertOne<'a, R> => InsertOneResult; |this| {
         write_concern: this.options.write_concern,
         comment: this.options.comment,
     };
-    let operation = finish(&this.collection.target(), &mut request, &options)?;
+    let operation = finish(&this.collection.target().within(this.session.as_deref()), &mut request, &options)?;
     let acknowledged = operation.acknowledged;
-    let reply = this.collection.client().execute(operation, &mut request).await?;
+    let reply = this.collection.client().execute_in(operation, &mut request, this.session.as_deref()).await?;
     if acknowledged {
         check_write(&reply)?;
     }
@@ -139,7 +140,7 @@ pub(super) fn finish(
     request: &mut Request,
     options: &InsertManyOptions,
 ) -> Result<Operation> {
-    let concern = target.write_concern(options.write_concern.as_ref());
+    let concern = target.write_concern(options.write_concern.as_ref())?;
     Body::command(request, "insert", target.collection, target.database)
         .bool("ordered", Some(options.ordered.unwrap_or(true)))
         .bool("bypassDocumentValidation", options.bypass_document_validation)

@@ -1,12 +1,12 @@
 //! `list_databases` and `list_database_names`.
 
-use super::{ListNames, ListSpecifications, action, setters};
+use super::{ListNames, ListSpecifications, action, session_setter, setters};
 use crate::command::{Body, operation};
 use crate::decode::{decode, malformed};
 use crate::exec::{Operation, Reply, Retry};
 use crate::options::ListDatabasesOptions;
 use crate::results::DatabaseSpecification;
-use crate::{Client, Runtime};
+use crate::{Client, ClientSession, Runtime};
 use bson::{Bson, Document};
 use quorate_core::raw::{RawDoc, Value};
 use quorate_core::selection::SelectionCriteria;
@@ -22,12 +22,13 @@ use std::sync::Arc;
 pub struct ListDatabases<'a, R: Runtime, Mode = ListSpecifications> {
     client: &'a Client<R>,
     options: ListDatabasesOptions,
+    session: Option<&'a mut ClientSession<R>>,
     mode: PhantomData<fn() -> Mode>,
 }
 
 impl<'a, R: Runtime, Mode> ListDatabases<'a, R, Mode> {
     pub(crate) fn new(client: &'a Client<R>) -> Self {
-        ListDatabases { client, options: ListDatabasesOptions::default(), mode: PhantomData }
+        ListDatabases { client, options: ListDatabasesOptions::default(), session: None, mode: PhantomData }
     }
 
     setters! { ListDatabasesOptions;
@@ -36,9 +37,11 @@ impl<'a, R: Runtime, Mode> ListDatabases<'a, R, Mode> {
         set filter: Document,
     }
 
+    session_setter!('a, R);
+
     async fn run(&self, names_only: bool) -> Result<Reply> {
         let (operation, mut request) = encode(names_only, &self.options)?;
-        self.client.execute(operation, &mut request).await
+        self.client.execute_in(operation, &mut request, self.session.as_deref()).await
     }
 }
 

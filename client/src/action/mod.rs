@@ -27,12 +27,16 @@
 //! | `create_collection`, `drop`, `create_index`, `drop_index` | `create`, ... | a writable server | no |
 //! | `run_command`, `run_cursor_command` | the caller's | the primary, or by its own criteria | no |
 //! | further batches, closing a cursor | `getMore`, `killCursors` | the cursor's server | no |
+//! | `commit_transaction`, `abort_transaction` | same | a writable server, or where the transaction is pinned | once, always |
+//! | anything in a transaction | | where the transaction is pinned, or the primary | no |
 //!
 //! ## What is inherited
 //!
 //! Reads take read preference and read concern, writes take the write concern: of the call, else the collection, else the
-//! database, else the client. `run_command` takes none of them, as its command is the caller's own
+//! database, else the client. In a transaction they take none of these: the transaction has its own. `run_command` takes none of them, as its command is the caller's own
 //! (run command specification, "Driver Sessions", "Read Preference"); listings take none either.
+
+use crate::{ClientSession, Runtime};
 
 mod aggregate;
 mod count;
@@ -48,9 +52,11 @@ mod insert_one;
 mod list_collections;
 mod list_databases;
 mod run_command;
+mod session;
 mod shutdown;
 #[cfg(test)]
 mod tests;
+mod transaction;
 mod update;
 
 pub use aggregate::Aggregate;
@@ -68,7 +74,9 @@ pub use insert_one::InsertOne;
 pub use list_collections::ListCollections;
 pub use list_databases::ListDatabases;
 pub use run_command::{RunCommand, RunCursorCommand};
+pub use session::StartSession;
 pub use shutdown::Shutdown;
+pub use transaction::{AbortTransaction, CommitTransaction, StartTransaction};
 pub use update::{ReplaceOne, Update};
 
 /// Marks an action that lists whole descriptions.
@@ -86,6 +94,14 @@ pub struct Single;
 /// Marks an action on several things.
 #[derive(Debug)]
 pub struct Multiple;
+
+/// Marks an action that gives a [`Cursor`](crate::Cursor), whose session is its own.
+#[derive(Debug)]
+pub struct ImplicitSession;
+
+/// Marks an action that gives a [`SessionCursor`](crate::SessionCursor): it is run in that session.
+#[derive(Debug)]
+pub struct ExplicitSession<'a, R: Runtime>(pub(crate) &'a mut ClientSession<R>);
 
 mod private {
     pub trait Sealed {}
@@ -147,6 +163,18 @@ macro_rules! setters {
     };
 }
 pub(crate) use setters;
+
+/// Inside an `impl` of an action with a field `session`: its setter.
+macro_rules! session_setter {
+    ($lifetime:lifetime, $runtime:ident) => {
+        /// Runs it in that session, as part of its transaction if one has been started.
+        pub fn session(mut self, value: impl Into<&$lifetime mut $crate::ClientSession<$runtime>>) -> Self {
+            self.session = Some(value.into());
+            self
+        }
+    };
+}
+pub(crate) use session_setter;
 
 /// Makes a builder awaitable: `action! { ['a, R: Runtime] Delete<'a, R> => DeleteResult; |action| { ... } }`.
 macro_rules! action {

@@ -1,6 +1,6 @@
 //! `update_one`, `update_many` and `replace_one`: the `update` command with one statement.
 
-use super::{action, setters};
+use super::{action, session_setter, setters};
 use crate::collection::Target;
 use crate::command::{Body, statement, write_operation};
 use crate::decode::field;
@@ -8,12 +8,11 @@ use crate::exec::{Operation, Reply};
 use crate::options::{Collation, Hint, ReplaceOptions, UpdateModifications, UpdateOptions, WriteConcern};
 use crate::reply::{check_write, count};
 use crate::results::UpdateResult;
-use crate::{Collection, Runtime};
+use crate::{ClientSession, Collection, Runtime};
 use bson::{Bson, Document};
 use quorate_core::raw::RawDoc;
 use quorate_core::wire::Request;
 use quorate_core::{Error, Result};
-use std::marker::PhantomData;
 
 /// Updates documents. Made by [`Collection::update_one`] and [`Collection::update_many`]; gives an [`UpdateResult`].
 #[derive(Debug)]
@@ -24,17 +23,17 @@ pub struct Update<'a, R: Runtime> {
     update: UpdateModifications,
     multi: bool,
     options: UpdateOptions,
-    lifetime: PhantomData<&'a ()>,
+    session: Option<&'a mut ClientSession<R>>,
 }
 
-impl<R: Runtime> Update<'_, R> {
+impl<'a, R: Runtime> Update<'a, R> {
     pub(crate) fn new(
         collection: Collection<(), R>,
         query: Document,
         update: UpdateModifications,
         multi: bool,
     ) -> Self {
-        Update { collection, query, update, multi, options: UpdateOptions::default(), lifetime: PhantomData }
+        Update { collection, query, update, multi, options: UpdateOptions::default(), session: None }
     }
 
     setters! { UpdateOptions;
@@ -48,13 +47,15 @@ impl<R: Runtime> Update<'_, R> {
         into comment: Bson,
         set sort: Document,
     }
+
+    session_setter!('a, R);
 }
 
 action! { ['a, R: Runtime] Update<'a, R> => UpdateResult; |this| {
     let change = Change::of(&this.update)?;
     let (operation, mut request) =
-        encode(&this.collection.target(), &this.query, change, this.multi, &this.options)?;
-    run(&this.collection, operation, &mut request).await
+        encode(&this.collection.target().within(this.session.as_deref()), &this.query, change, this.multi, &this.options)?;
+    run(&this.collection, operation, &mut request, this.session.as_deref()).await
 } }
 
 /// Replaces a document. Made by [`Collection::replace_one`]; gives an [`UpdateResult`].
@@ -65,18 +66,12 @@ pub struct ReplaceOne<'a, R: Runtime> {
     query: Document,
     replacement: Result<Vec<u8>>,
     options: ReplaceOptions,
-    lifetime: PhantomData<&'a ()>,
+    session: Option<&'a mut ClientSession<R>>,
 }
 
-impl<R: Runtime> ReplaceOne<'_, R> {
+impl<'a, R: Runtime> ReplaceOne<'a, R> {
     pub(crate) fn new(collection: Collection<(), R>, query: Document, replacement: Result<Vec<u8>>) -> Self {
-        ReplaceOne {
-            collection,
-            query,
-            replacement,
-            options: ReplaceOptions::default(),
-            lifetime: PhantomData,
-        }
+        ReplaceOne { collection, query, replacement, options: ReplaceOptions::default(), session: None }
     }
 
     setters! { ReplaceOptions;
@@ -89,23 +84,26 @@ impl<R: Runtime> ReplaceOne<'_, R> {
         into comment: Bson,
         set sort: Document,
     }
+
+    session_setter!('a, R);
 }
 
 action! { ['a, R: Runtime] ReplaceOne<'a, R> => UpdateResult; |this| {
     let replacement = this.replacement?;
     let change = Change::replacement(&replacement)?;
     let (operation, mut request) =
-        encode(&this.collection.target(), &this.query, change, false, &this.options.into())?;
-    run(&this.collection, operation, &mut request).await
+        encode(&this.collection.target().within(this.session.as_deref()), &this.query, change, false, &this.options.into())?;
+    run(&this.collection, operation, &mut request, this.session.as_deref()).await
 } }
 
 async fn run<R: Runtime>(
     collection: &Collection<(), R>,
     operation: Operation,
     request: &mut Request,
+    session: Option<&ClientSession<R>>,
 ) -> Result<UpdateResult> {
     let acknowledged = operation.acknowledged;
-    let reply = collection.client().execute(operation, request).await?;
+    let reply = collection.client().execute_in(operation, request, session).await?;
     if acknowledged { read(&reply) } else { Ok(UpdateResult::default()) }
 }
 
@@ -159,7 +157,7 @@ pub(super) fn encode(
     multi: bool,
     options: &UpdateOptions,
 ) -> Result<(Operation, Request)> {
-    let concern = target.write_concern(options.write_concern.as_ref());
+    let concern = target.write_concern(options.write_concern.as_ref())?;
     let mut request = Request::new();
     statement(&mut request, "updates", |body| {
         change

@@ -1,13 +1,16 @@
 //! Cursors: results that come in batches.
 
+mod session;
 mod state;
 #[cfg(test)]
 mod tests;
 
+pub use session::{SessionCursor, SessionCursorStream};
 pub(crate) use state::{GetMore, first_document};
 
 use crate::decode::decode;
 use crate::exec::Reply;
+use crate::session::Slot;
 use crate::{BoxFuture, Client, Runtime};
 use bson::RawDocument;
 use futures::Stream;
@@ -67,31 +70,13 @@ impl<T, R: Runtime> fmt::Debug for Cursor<T, R> {
 
 impl<T, R: Runtime> Cursor<T, R> {
     /// The cursor that `reply` speaks of.
-    pub(crate) fn open(client: &Client<R>, mut reply: Reply, get_more: GetMore) -> Result<Self> {
-        let session = reply.session.take();
-        match CursorState::new(reply, get_more) {
-            Ok(mut state) => {
-                state.keep_session(session);
-                Ok(Self::new(client, state))
-            }
-            Err(error) => {
-                if let Some(session) = session {
-                    client.end_session(session);
-                }
-                Err(error)
-            }
-        }
+    pub(crate) fn open(client: &Client<R>, reply: Reply, get_more: GetMore) -> Result<Self> {
+        Ok(Cursor { raw: RawCursor::open(client, reply, get_more)?, documents: PhantomData })
     }
 
     /// A cursor over nothing.
     pub(crate) fn empty(client: &Client<R>, server: ServerAddress) -> Self {
-        Self::new(client, CursorState::empty(server))
-    }
-
-    fn new(client: &Client<R>, state: CursorState) -> Self {
-        let mut raw = RawCursor { client: client.clone(), state, pending: None };
-        raw.release_session();
-        Cursor { raw, documents: PhantomData }
+        Cursor { raw: RawCursor::empty(client, server), documents: PhantomData }
     }
 
     /// Goes to the next document, with a further batch where it takes one. `false` when there is none any more.
@@ -99,13 +84,13 @@ impl<T, R: Runtime> Cursor<T, R> {
     /// # Errors
     /// What asking for a batch can give. The cursor gives nothing after one.
     pub async fn advance(&mut self) -> Result<bool> {
-        poll_fn(|context| self.raw.poll_advance(context)).await
+        poll_fn(|context| self.raw.poll_advance(context, None)).await
     }
 
     /// The document the cursor stands on, as bytes. Before the first [`Cursor::advance`], after the end and after an error
     /// it is empty.
     pub fn current(&self) -> &RawDocument {
-        as_raw_document(self.raw.state.current())
+        self.raw.current()
     }
 
     /// Whether there may be more. (The last batch may turn out to be empty.)
@@ -134,7 +119,7 @@ impl<T: DeserializeOwned, R: Runtime> Stream for Cursor<T, R> {
     type Item = Result<T>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<T>>> {
-        Poll::Ready(match ready!(self.raw.poll_advance(context)) {
+        Poll::Ready(match ready!(self.raw.poll_advance(context, None)) {
             Ok(true) => Some(self.deserialize_current()),
             Ok(false) => None,
             Err(error) => Some(Err(error)),
@@ -143,6 +128,36 @@ impl<T: DeserializeOwned, R: Runtime> Stream for Cursor<T, R> {
 }
 
 impl<R: Runtime> RawCursor<R> {
+    fn open(client: &Client<R>, mut reply: Reply, get_more: GetMore) -> Result<Self> {
+        let session = reply.session.take();
+        match CursorState::new(reply, get_more) {
+            Ok(mut state) => {
+                state.keep_session(session);
+                Ok(Self::new(client, state))
+            }
+            Err(error) => {
+                if let Some(session) = session {
+                    client.end_session(session);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn empty(client: &Client<R>, server: ServerAddress) -> Self {
+        Self::new(client, CursorState::empty(server))
+    }
+
+    fn new(client: &Client<R>, state: CursorState) -> Self {
+        let mut raw = RawCursor { client: client.clone(), state, pending: None };
+        raw.release_session();
+        raw
+    }
+
+    fn current(&self) -> &RawDocument {
+        as_raw_document(self.state.current())
+    }
+
     /// Gives the session back as soon as the server has closed the cursor, however long the cursor lives here.
     fn release_session(&mut self) {
         if let Some(session) = self.state.spent_session() {
@@ -150,7 +165,8 @@ impl<R: Runtime> RawCursor<R> {
         }
     }
 
-    fn poll_advance(&mut self, context: &mut Context<'_>) -> Poll<Result<bool>> {
+    /// Goes to the next document; further batches are asked for in `session`, if the cursor has an explicit one.
+    fn poll_advance(&mut self, context: &mut Context<'_>, session: Option<&Slot>) -> Poll<Result<bool>> {
         loop {
             if let Some(pending) = &mut self.pending {
                 let reply = ready!(pending.as_mut().poll(context));
@@ -166,11 +182,8 @@ impl<R: Runtime> RawCursor<R> {
                 return Poll::Ready(Ok(false));
             }
             // Each round here waits for a server's answer, so a tailable cursor at its end makes no hot loop.
-            #[cfg_attr(
-                not(feature = "mistakes"),
-                expect(unused_mut, reason = "only a planted mistake changes it")
-            )]
             let (mut operation, mut request) = self.state.next_batch()?;
+            operation.explicit = session.cloned();
             #[cfg(feature = "mistakes")]
             if self.client.options().mistake == Some(quorate_core::mistakes::Mistake::GetMoreElsewhere) {
                 operation.criteria = ReadPreference::new(ReadPreferenceMode::Nearest).into();

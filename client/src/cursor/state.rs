@@ -5,6 +5,7 @@ use crate::decode::malformed;
 use crate::exec::{Operation, Reply, Retry, ServerSessionHandle};
 use crate::reply::{check_write_concern, summary};
 use bson::{Bson, RawDocument};
+use quorate_core::client_session::ReadConcernField;
 use quorate_core::raw::RawDoc;
 use quorate_core::selection::SelectionCriteria;
 use quorate_core::wire::Request;
@@ -82,6 +83,8 @@ pub(crate) struct CursorState {
     get_more: GetMore,
     /// No further batch may be asked for.
     finished: bool,
+    /// Why there is nothing more to give, to be told once.
+    failure: Option<Error>,
 }
 
 impl CursorState {
@@ -107,6 +110,7 @@ impl CursorState {
             batch: Batch::default(),
             get_more,
             finished: false,
+            failure: None,
         };
         state.take(reply, found.id, found.batch);
         Ok(state)
@@ -123,6 +127,7 @@ impl CursorState {
             batch: Batch::default(),
             get_more: GetMore::default(),
             finished: true,
+            failure: None,
         }
     }
 
@@ -144,6 +149,9 @@ impl CursorState {
 
     /// Goes to the next document of the batch; `false` when a further one is needed, or there is none.
     pub(crate) fn advance(&mut self) -> Result<bool> {
+        if let Some(error) = self.failure.take() {
+            return Err(error);
+        }
         self.batch.advance().map_err(|error| {
             self.finished = true;
             error.with_server(self.server.clone())
@@ -177,6 +185,7 @@ impl CursorState {
             .finish()?;
         let server = SelectionCriteria::Server(self.server.clone());
         let mut operation = operation("getMore", &self.database, server, Retry::None);
+        operation.read_concern = ReadConcernField::Never;
         operation.session = self.session.take();
         operation.keep_session = true;
         Ok((operation, request))
@@ -206,6 +215,13 @@ impl CursorState {
         outcome
     }
 
+    /// Gives up what is left: the next step tells why.
+    pub(crate) fn fail(&mut self, error: Error) {
+        self.finished = true;
+        self.batch = Batch::default();
+        self.failure = Some(error);
+    }
+
     /// Closes the cursor on the server, if it is open there.
     pub(crate) fn kill(&mut self) -> Option<(Operation, Request)> {
         self.finished = true;
@@ -219,6 +235,7 @@ impl CursorState {
         body.str("$db", &self.database).suspend();
         let server = SelectionCriteria::Server(self.server.clone());
         let mut operation = operation("killCursors", &self.database, server, Retry::None);
+        operation.read_concern = ReadConcernField::Never;
         operation.session = self.session.take();
         Some((operation, request))
     }

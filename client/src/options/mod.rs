@@ -17,6 +17,7 @@ mod database;
 mod find_and_modify;
 mod index;
 mod read;
+mod session;
 mod write;
 
 pub use crate::selection_criteria::{
@@ -28,6 +29,7 @@ pub use database::*;
 pub use find_and_modify::*;
 pub use index::*;
 pub use read::*;
+pub use session::*;
 pub use write::*;
 
 pub use quorate_core::options::oidc;

@@ -10,6 +10,7 @@ use crate::raw::RawDoc;
 use crate::reply::{self, ReplySummary};
 use crate::retry::{self, Attempt, Retry, RetryDecision};
 use crate::sdam::{AppError, ServerType, TopologyType, TopologyVersion, state_change};
+use crate::transaction::TransactionCommand;
 use crate::{Instant, ServerAddress};
 use alloc::format;
 
@@ -21,10 +22,11 @@ impl Driver {
             return Decision::Fail(Error::invalid_argument("the operation is not under way"));
         };
         operation.stage = Stage::Idle;
+        operation.note_sent(&outcome);
         match outcome {
             Outcome::Reply { summary, body } => self.replied(now, operation, connection, summary, body),
             Outcome::NoReply => {
-                self.release(now, connection, true);
+                self.put_back(now, operation, connection, true);
                 self.over(now, operation);
                 Decision::Done
             }
@@ -43,10 +45,11 @@ impl Driver {
             Stage::Idle => {}
             Stage::Waiting(ticket) => self.stop_waiting(now, ticket),
             Stage::Running(connection) => {
-                if let Some(session) = &mut operation.session {
+                operation.note_sent(&Outcome::Interrupted);
+                if let Some(session) = operation.server_session() {
                     session.mark_dirty();
                 }
-                self.release(now, connection, mistaken!(self.options, ReplyOwed));
+                self.put_back(now, operation, connection, mistaken!(self.options, ReplyOwed));
             }
         }
         self.failed_for_good(now, operation);
@@ -58,7 +61,7 @@ impl Driver {
         if let Stage::Running(connection) = operation.stage {
             operation.stage = Stage::Idle;
             operation.attempts = operation.attempts.saturating_sub(1);
-            self.release(now, connection, false);
+            self.put_back(now, operation, connection, false);
         }
     }
 
@@ -73,23 +76,27 @@ impl Driver {
         if let Some(time) = summary.cluster_time {
             self.cluster_time.advance_to(time.time, time.document);
         }
-        if let Some(session) = &mut operation.session {
+        if let Some(session) = operation.server_session() {
             session.touch(now);
         }
+        if let Some(session) = &mut operation.client_session {
+            session.handle_reply(summary);
+        }
         let Some(mut error) = reply_error(summary, body) else {
-            self.release(now, connection, true);
+            self.put_back(now, operation, connection, true);
             self.over(now, operation);
             return Decision::Done;
         };
         error = self.label(operation, connection, error);
         self.tell_topology(now, connection, &error, summary.topology_version());
-        self.release(now, connection, true);
+        self.put_back(now, operation, connection, true);
         if mistaken!(self.options, WtimeoutIsFailure) && summary.write_concern_error.is_some() {
             let failure = reply::command_error(summary, body);
             return self.decide(now, operation, connection, failure);
         }
-        // A write concern error inside `ok: 1` ends the operation with its reply: the write took place.
-        let reply_stands = summary.ok;
+        // A write concern error inside `ok: 1` ends the operation with its reply: the write took place. Of a commit it says that it
+        // is not known to last ("commitTransaction": "Drivers MUST report an error").
+        let reply_stands = summary.ok && operation.command != TransactionCommand::Commit;
         match self.decide(now, operation, connection, error) {
             Decision::Fail(_) if reply_stands => Decision::Done,
             decision => decision,
@@ -103,12 +110,12 @@ impl Driver {
         connection: ConnectionId,
         mut error: Error,
     ) -> Decision {
-        if let Some(session) = &mut operation.session {
+        if let Some(session) = operation.server_session() {
             session.mark_dirty();
         }
         error = self.label(operation, connection, error);
         self.tell_topology(now, connection, &error, None);
-        self.release(now, connection, false);
+        self.put_back(now, operation, connection, false);
         self.decide(now, operation, connection, error)
     }
 
@@ -168,6 +175,9 @@ impl Driver {
 
     fn attempt(&self, operation: &Operation) -> Attempt {
         let retry = match operation.retry {
+            // "Drivers MUST retry the commitTransaction and abortTransaction commands even when retryWrites has been disabled."
+            retry if operation.ends_transaction() => retry,
+            _ if operation.is_in_transaction() => Retry::Never,
             Retry::Never if mistaken!(self.options, EverythingRetried) => Retry::Read,
             Retry::Read if !self.options.retry_reads => Retry::Never,
             Retry::Write if !self.options.retry_writes => Retry::Never,
@@ -185,7 +195,8 @@ impl Driver {
     }
 
     /// An attempt that never got a connection.
-    pub(super) fn give_up(&mut self, now: Instant, operation: &mut Operation, error: Error) -> Begin {
+    pub(super) fn give_up(&mut self, now: Instant, operation: &mut Operation, mut error: Error) -> Begin {
+        operation.label(&mut error);
         let attempt = self.attempt(operation);
         let error = match operation.earlier_error.take() {
             // "If the driver cannot select a server for a retry attempt ... raise the retryable error from the previous attempt."
@@ -243,7 +254,7 @@ impl Driver {
 
     /// Names the server and puts the driver's labels on the error. A server that has left the topology in the meantime was a
     /// modern member of a replica set, as any this driver talks to.
-    fn label(&self, operation: &Operation, connection: ConnectionId, mut error: Error) -> Error {
+    fn label(&self, operation: &mut Operation, connection: ConnectionId, mut error: Error) -> Error {
         let mut max_wire_version = crate::sdam::MAX_WIRE_VERSION;
         let mut is_mongos = false;
         if let Some(server) = self.servers.get(connection.server) {
@@ -260,6 +271,7 @@ impl Driver {
             return error;
         }
         retry::add_labels(&mut error, operation.txn_number.is_some(), max_wire_version, is_mongos);
+        operation.label(&mut error);
         error
     }
 

@@ -25,6 +25,7 @@
 
 mod background;
 mod finish;
+mod go;
 mod ids;
 mod operation;
 mod place;

@@ -2,7 +2,8 @@
 
 use super::waiters::Doubt;
 use super::{ConnectionId, ServerId, Ticket};
-use crate::error::Error;
+use crate::client_session::{ClientSession, ReadConcernField, SessionFields};
+use crate::error::{Error, ErrorKind};
 use crate::raw::{DocWriter, RawDoc};
 use crate::reply::ReplySummary;
 use crate::retry::Retry;
@@ -10,7 +11,9 @@ use crate::sdam::{ServerDescription, ServerType};
 use crate::selection::SelectionCriteria;
 use crate::session::ServerSession;
 use crate::shared::Arc;
-use crate::{ClusterTime, Instant, ReadPreference, ReadPreferenceMode, ServerAddress};
+use crate::transaction::TransactionCommand;
+use crate::{ClusterTime, Instant, ReadConcern, ReadPreference, ReadPreferenceMode, ServerAddress};
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 /// An operation in flight. The caller keeps it and shows it to the driver at every step.
@@ -30,6 +33,12 @@ pub struct Operation {
     pub(super) keep_session: bool,
     pub(super) deadline: Option<Instant>,
     pub(super) session: Option<ServerSession>,
+    /// The explicit session it runs in; there is no implicit one then.
+    pub(super) client_session: Option<Box<ClientSession>>,
+    pub(super) command: TransactionCommand,
+    pub(super) read_concern: ReadConcernField,
+    /// The server that the session's transaction is pinned to.
+    pub(super) pinned: Option<SelectionCriteria>,
     pub(super) txn_number: Option<i64>,
     pub(super) attempts: u32,
     /// What to show if nothing comes of the next attempt.
@@ -65,6 +74,10 @@ impl Operation {
             keep_session: false,
             deadline: None,
             session: None,
+            client_session: None,
+            command: TransactionCommand::Operation,
+            read_concern: ReadConcernField::Plain,
+            pinned: None,
             txn_number: None,
             attempts: 0,
             earlier_error: None,
@@ -106,6 +119,89 @@ impl Operation {
         self
     }
 
+    /// The same, in an explicit session; take it back by [`Operation::take_client_session`] when the operation is over, however it
+    /// ended.
+    #[must_use]
+    pub fn in_client_session(mut self, session: Option<Box<ClientSession>>) -> Self {
+        self.client_session = session;
+        self
+    }
+
+    /// The same, with that read concern. It is sent by [`Checkout::write_fields`], as it depends on the session.
+    #[must_use]
+    pub fn with_read_concern(mut self, concern: ReadConcernField) -> Self {
+        self.read_concern = concern;
+        self
+    }
+
+    /// The end of its session's transaction: `commitTransaction` or `abortTransaction`, on `admin`, whose body needs no further
+    /// field. Repeated once whatever the options say.
+    #[must_use]
+    pub fn ending_transaction(committing: bool) -> Self {
+        let mut operation = Operation::new(SelectionCriteria::Writable, Retry::Write);
+        operation.command = if committing { TransactionCommand::Commit } else { TransactionCommand::Abort };
+        operation.read_concern = ReadConcernField::Never;
+        operation
+    }
+
+    /// The explicit session it was run in.
+    pub const fn take_client_session(&mut self) -> Option<Box<ClientSession>> {
+        self.client_session.take()
+    }
+
+    /// The explicit session, if its transaction is in progress and this operation part of it (not its end).
+    pub(super) fn is_in_transaction(&self) -> bool {
+        self.command == TransactionCommand::Operation
+            && self.client_session.as_ref().is_some_and(|session| session.in_transaction())
+    }
+
+    pub(super) fn ends_transaction(&self) -> bool {
+        self.command != TransactionCommand::Operation
+    }
+
+    /// The server session it is sent under.
+    pub(super) fn server_session(&mut self) -> Option<&mut ServerSession> {
+        match &mut self.client_session {
+            Some(session) => Some(session.server_mut()),
+            None => self.session.as_mut(),
+        }
+    }
+
+    /// Which servers it may go to: in a transaction the one that it is pinned to.
+    pub(super) fn wanted(&self) -> &SelectionCriteria {
+        self.pinned.as_ref().unwrap_or(&self.criteria)
+    }
+
+    /// Whether its explicit session allows it.
+    pub(super) fn admit(&mut self) -> Result<(), Error> {
+        match &mut self.client_session {
+            Some(session) => session.admit(self.command, &self.criteria, self.acknowledged),
+            None if self.command != TransactionCommand::Operation => {
+                Err(Error::invalid_argument("a transaction can only be ended in its session"))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The attempt was sent, or part of it, unless it failed before for what it is.
+    pub(super) fn note_sent(&mut self, outcome: &Outcome<'_>) {
+        let unsent = |error: &Error| {
+            matches!(*error.kind, ErrorKind::InvalidArgument { .. } | ErrorKind::BsonSerialization { .. })
+        };
+        if !matches!(outcome, Outcome::Failed(error) if unsent(error))
+            && let Some(session) = &mut self.client_session
+        {
+            session.handle_sent(self.command);
+        }
+    }
+
+    /// Puts the labels on an error that the session's transaction wants.
+    pub(super) fn label(&mut self, error: &mut Error) {
+        if let Some(session) = &mut self.client_session {
+            session.handle_error(self.command, error);
+        }
+    }
+
     /// The session kept; give it back by [`super::Driver::end_session`] when nothing more is to be sent in it.
     pub fn take_session(&mut self) -> Option<ServerSession> {
         self.session.take()
@@ -139,6 +235,9 @@ pub struct Checkout {
     pub(super) txn_number: Option<i64>,
     pub(super) cluster_time: Option<ClusterTime>,
     pub(super) read_preference: Option<ReadPreference>,
+    pub(super) read_concern: Option<ReadConcern>,
+    /// In an explicit session, in place of `read_concern`.
+    pub(super) fields: Option<Box<SessionFields>>,
 }
 
 impl Checkout {
@@ -147,7 +246,8 @@ impl Checkout {
         self.txn_number
     }
 
-    /// Appends the fields that belong to this attempt: `lsid`, `txnNumber`, `$clusterTime`, `$readPreference`.
+    /// Appends the fields that belong to this attempt: `lsid`, `txnNumber`, `$clusterTime`, `$readPreference`, `readConcern`, and
+    /// what an explicit session asks for ([`crate::client_session`]).
     pub fn write_fields<'w>(&self, mut writer: DocWriter<'w>) -> DocWriter<'w> {
         if let Some(id) = self.lsid {
             writer = ServerSession::write_lsid(id, writer);
@@ -160,6 +260,12 @@ impl Checkout {
         }
         if let Some(preference) = &self.read_preference {
             writer = writer.doc("$readPreference", |doc| preference.write_fields(doc));
+        }
+        if let Some(fields) = &self.fields {
+            return fields.write(writer);
+        }
+        if let Some(concern) = &self.read_concern {
+            writer = writer.doc("readConcern", |doc| concern.write_fields(doc));
         }
         writer
     }

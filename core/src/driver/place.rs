@@ -1,12 +1,12 @@
 //! Finding a server and a connection for an operation, and waiting for them.
 
-use super::operation::{Stage, read_preference_to_send};
+use super::operation::Stage;
 use super::waiters::{ATTEMPTS_AT_ONCE, Doubt, MOST_DENIALS, Waiter, Waiting, backoff};
-use super::{Begin, Checkout, ConnectionId, Driver, Operation, Output, Role, ServerId, Ticket};
+use super::{Begin, ConnectionId, Driver, Operation, Output, Role, ServerId, Ticket};
 use crate::error::{Error, ErrorKind};
 use crate::pool::{OpToken, PoolConnId, PoolState};
 use crate::retry::Retry;
-use crate::sdam::{TopologyType, state_change};
+use crate::sdam::state_change;
 use crate::selection::{self, SelectionCriteria};
 use crate::{Duration, Instant, ServerAddress};
 use alloc::format;
@@ -21,6 +21,10 @@ impl Driver {
             self.abandon(now, operation);
         }
         operation.attempts = operation.attempts.saturating_add(1);
+        if let Err(error) = operation.admit() {
+            return Begin::Fail(error);
+        }
+        self.settle_pin(now, operation);
         if mistaken!(self.options, DeadlineIgnored) {
             operation.deadline = None;
         }
@@ -40,7 +44,10 @@ impl Driver {
         {
             operation.criteria = crate::ReadPreference::new(crate::ReadPreferenceMode::Nearest).into();
         }
-        match self.pick(&operation.criteria, &operation.deprioritized) {
+        if let Some(begin) = self.go_where_held(now, operation) {
+            return begin;
+        }
+        match self.pick(operation.wanted(), &operation.deprioritized) {
             Err(error) => self.give_up(now, operation, error),
             Ok(Some(server)) => match operation.doubt.take().filter(|_| !mistaken!(self.options, NoPause)) {
                 Some(doubt) if self.still_holds(doubt, server) => self.wait_for_news(now, operation, doubt),
@@ -169,7 +176,7 @@ impl Driver {
             deadline,
             own_deadline: operation.deadline,
             denials: 0,
-            criteria: operation.criteria.clone(),
+            criteria: operation.wanted().clone(),
             deprioritized: operation.deprioritized.clone(),
             state,
         });
@@ -361,49 +368,6 @@ impl Driver {
         server.pool.cancel(now, OpToken(ticket.0));
         self.servers.mark(id);
         self.pump(now);
-    }
-
-    /// The operation has its connection: what is to be said on it.
-    fn go(&mut self, now: Instant, operation: &mut Operation, id: ServerId, connection: PoolConnId) -> Begin {
-        let connection = ConnectionId { server: id, role: Role::Pool(connection) };
-        operation.stage = Stage::Running(connection);
-        let Some(server) = self.servers.get_mut(id) else {
-            operation.stage = Stage::Idle;
-            // `resume` and `check_out` have just seen it.
-            return self.give_up(now, operation, ErrorKind::Shutdown.into());
-        };
-        let description = if mistaken!(self.options, AbilitiesForgotten) {
-            server.description.clone()
-        } else {
-            server.as_connected().clone()
-        };
-        let has_sessions =
-            description.logical_session_timeout_minutes.is_some() || self.options.load_balanced;
-        if operation.acknowledged && has_sessions && operation.session.is_none() {
-            operation.session = Some(self.sessions.take(now, self.session_timeout));
-        }
-        let numbered = operation.retry == Retry::Write
-            && self.options.retry_writes
-            && (description.supports_retryable_writes() || self.options.load_balanced);
-        if numbered && (operation.txn_number.is_none() || mistaken!(self.options, NewNumberOnRetry)) {
-            operation.txn_number = operation.session.as_mut().map(|session| session.next_txn_number());
-        }
-        // "If the server selected for a retry does not support retryable writes, raise the original error."
-        let mixed = operation.txn_number.is_some() && !numbered;
-        if let Some(earlier) = operation.earlier_error.take_if(|_| mixed) {
-            operation.stage = Stage::Idle;
-            self.release(now, connection, true);
-            return self.give_up(now, operation, earlier);
-        }
-        let single = self.topology.description().topology_type == TopologyType::Single;
-        Begin::Go(Checkout {
-            connection,
-            lsid: operation.session.as_ref().filter(|_| has_sessions).map(|session| session.id()),
-            txn_number: operation.txn_number,
-            cluster_time: self.cluster_time.timestamp().map(|_| self.cluster_time.clone()),
-            read_preference: read_preference_to_send(&operation.criteria, single, description.server_type),
-            server: description,
-        })
     }
 }
 

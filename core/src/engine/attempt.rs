@@ -2,6 +2,7 @@
 
 use super::{Engine, OperationId};
 use crate::auth::Work;
+use crate::client_session::ClientSession;
 use crate::driver::{Begin, Checkout, ConnectionId, Decision, Operation, Outcome, Ticket};
 use crate::error::{Error, IoErrorKind};
 use crate::event::Event;
@@ -9,6 +10,7 @@ use crate::reply::ReplySummary;
 use crate::session::ServerSession;
 use crate::wire::{Flags, OwnedMessage, Request};
 use crate::{Instant, ServerAddress};
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::vec::Vec;
 
@@ -48,6 +50,7 @@ pub(super) enum Told {
         result: Result<Option<OwnedMessage>, Error>,
         request: Request,
         session: Option<ServerSession>,
+        client_session: Option<Box<ClientSession>>,
     },
     Event(Event),
 }
@@ -203,8 +206,8 @@ impl Engine {
         if let Some(ticket) = ticket {
             self.tickets.remove(&ticket);
         }
-        let session = ended.take_session();
-        self.queue.push_back(Told::Done { operation, result, request, session });
+        let (session, client_session) = (ended.take_session(), ended.take_client_session());
+        self.queue.push_back(Told::Done { operation, result, request, session, client_session });
     }
 }
 

@@ -55,6 +55,7 @@
 mod attempt;
 
 use crate::auth::{Answer, Authenticator, Work};
+use crate::client_session::{ClientSession, SessionOptions};
 use crate::connection::{Connection, ConnectionOutput, HandshakeOptions};
 use crate::driver::{ConnectionId, Driver, DriverOptions, Operation, Output, Role, Ticket};
 use crate::error::{Error, ErrorKind};
@@ -147,6 +148,8 @@ pub enum EngineOutput<'a> {
         request: Request,
         /// The session, if the operation was told to keep it; give it back by [`Engine::end_session`].
         session: Option<ServerSession>,
+        /// The explicit session that the operation was run in.
+        client_session: Option<Box<ClientSession>>,
     },
     /// Tell whoever listens.
     Event(Event),
@@ -221,8 +224,8 @@ impl Engine {
                 }
                 Told::Work { connection, work } => return Some(EngineOutput::Work { connection, work }),
                 Told::Close { connection } => return Some(EngineOutput::Close { connection }),
-                Told::Done { operation, result, request, session } => {
-                    return Some(EngineOutput::Done { operation, result, request, session });
+                Told::Done { operation, result, request, session, client_session } => {
+                    return Some(EngineOutput::Done { operation, result, request, session, client_session });
                 }
                 Told::Event(event) => return Some(EngineOutput::Event(event)),
             }
@@ -294,7 +297,7 @@ impl Engine {
     }
 
     /// Gives an operation up wherever it is; there will be no [`EngineOutput::Done`]. False if it was over already (its
-    /// `Done` was given, or lies among the outputs not yet taken).
+    /// `Done` was given, or lies among the outputs not yet taken). An explicit session that it was run in is ended with it.
     pub fn cancel(&mut self, now: Instant, operation: OperationId) -> bool {
         let Some(mut flight) = self.flights.remove(&operation) else { return false };
         if let Some(ticket) = flight.ticket {
@@ -302,6 +305,9 @@ impl Engine {
         }
         // The driver closes the connection it was on.
         self.driver.abandon(now, &mut flight.operation);
+        if let Some(session) = flight.operation.take_client_session() {
+            self.driver.end_client_session(now, *session);
+        }
         self.settle(now);
         true
     }
@@ -324,6 +330,20 @@ impl Engine {
     /// Takes back a session that an operation had kept.
     pub fn end_session(&mut self, now: Instant, session: ServerSession) {
         self.driver.end_session(now, session);
+    }
+
+    /// Begins an explicit session; see [`Driver::start_session`].
+    ///
+    /// # Errors
+    /// When the options contradict one another.
+    pub fn start_session(&mut self, now: Instant, options: SessionOptions) -> Result<ClientSession, Error> {
+        self.driver.start_session(now, options)
+    }
+
+    /// Ends an explicit session; see [`Driver::end_client_session`].
+    pub fn end_client_session(&mut self, now: Instant, session: ClientSession) {
+        self.driver.end_client_session(now, session);
+        self.settle(now);
     }
 
     /// Takes out the ids of all idle sessions, for `endSessions` before a shutdown.

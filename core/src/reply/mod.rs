@@ -45,6 +45,8 @@ pub struct ReplySummary<'a> {
     pub cluster_time: Option<ClusterTimeRef<'a>>,
     /// `operationTime`.
     pub operation_time: Option<Timestamp>,
+    /// `atClusterTime` of a `distinct`; for other reads see [`ReplySummary::at_cluster_time`].
+    pub at_cluster_time: Option<Timestamp>,
     /// `recoveryToken` of a sharded transaction.
     pub recovery_token: Option<RawDoc<'a>>,
     /// `writeConcernError`, see [`write_concern_error`].
@@ -127,6 +129,7 @@ impl<'a> ReplySummary<'a> {
             b"value" => self.value = Some(value),
             b"$clusterTime" => self.cluster_time = value.as_document().and_then(ClusterTimeRef::from_raw),
             b"operationTime" => self.operation_time = value.as_timestamp(),
+            b"atClusterTime" => self.at_cluster_time = value.as_timestamp(),
             b"topologyVersion" => self.topology_version = value.as_document(),
             b"recoveryToken" => self.recovery_token = value.as_document(),
             b"code" => self.code = value.as_i32(),
@@ -153,6 +156,12 @@ impl<'a> ReplySummary<'a> {
     /// Whether the reply carries that error label.
     pub fn contains_label(&self, label: &str) -> bool {
         error_labels(self.error_labels).any(|have| have == label)
+    }
+
+    /// The moment that a read with read concern `snapshot` was of (snapshot sessions specification, "Server Command Responses").
+    pub fn at_cluster_time(&self) -> Option<Timestamp> {
+        let in_cursor = || self.cursor?.get("atClusterTime").ok()??.as_timestamp();
+        self.at_cluster_time.or_else(in_cursor)
     }
 
     /// The reply's topology version.

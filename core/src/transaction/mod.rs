@@ -5,8 +5,8 @@
 //!
 //! 1. [`Transaction::operation`], [`Transaction::commit`] or [`Transaction::abort`]: may it be called at all?
 //! 2. Selects a server: the one in [`Transaction::pin`] if there is one, and then calls [`Transaction::handle_selected`].
-//! 3. Writes what [`Transaction::fields`] gives into the command, at the latest possible moment: an error before that leaves the
-//!    state as it was.
+//! 3. Writes what [`Transaction::fields`] gives into the command, and calls [`Transaction::handle_sent`] when that is on its way:
+//!    an error before that leaves the state as it was.
 //! 4. [`Transaction::handle_reply`] or [`Transaction::handle_error`], which labels the error and may take the pin away.
 //!
 //! A retry begins again with step 2.
@@ -198,17 +198,12 @@ impl Transaction {
         }
     }
 
-    /// What the command carries that is about to be written. The first of a transaction puts it in progress.
-    pub fn fields(&mut self, command: TransactionCommand) -> TransactionFields<'_> {
+    /// What the command carries that is about to be written.
+    pub fn fields(&self, command: TransactionCommand) -> TransactionFields<'_> {
         let ends = command != TransactionCommand::Operation;
         let in_transaction =
             ends || matches!(self.state, TransactionState::Starting | TransactionState::InProgress);
         let start = !ends && self.state == TransactionState::Starting;
-        if start {
-            self.state = TransactionState::InProgress;
-        }
-        self.sent |= start;
-        self.committed_before |= command == TransactionCommand::Commit;
         TransactionFields {
             in_transaction,
             start,
@@ -218,6 +213,20 @@ impl Transaction {
                 .filter(|_| ends)
                 .and_then(|token| RawDoc::new(token).ok()),
         }
+    }
+
+    /// The command has been sent, or part of it. The first of a transaction puts it in progress; a commit is repeated from now on.
+    pub fn handle_sent(&mut self, command: TransactionCommand) {
+        if command == TransactionCommand::Operation && self.state == TransactionState::Starting {
+            self.state = TransactionState::InProgress;
+            self.sent = true;
+        }
+        self.committed_before |= command == TransactionCommand::Commit;
+    }
+
+    /// Whether a commit sent now repeats one, so that [`retried_commit_concern`] is the write concern to use.
+    pub const fn is_commit_repeated(&self) -> bool {
+        self.committed_before
     }
 
     /// A command of the transaction succeeded; `recovery_token` is the document of that name in its reply. The latest counts.

@@ -19,7 +19,7 @@ fn run(transaction: &mut Transaction, choice: ServerAddress) -> ServerAddress {
     transaction.operation();
     let server = transaction.pin().cloned().unwrap_or(choice);
     transaction.handle_selected(Some(&server));
-    transaction.fields(Operation);
+    transaction.handle_sent(Operation);
     transaction.handle_reply(None);
     server
 }
@@ -42,7 +42,7 @@ fn in_state(state: S) -> Transaction {
         S::InProgress => {}
         S::Committed => {
             transaction.commit().unwrap();
-            transaction.fields(Commit);
+            transaction.handle_sent(Commit);
         }
         S::Aborted => {
             transaction.abort().unwrap();
@@ -164,7 +164,9 @@ fn a_command_that_was_not_sent_changes_nothing() {
 fn fields_of_commands() {
     let fields = |t: &mut Transaction, command| {
         let fields = t.fields(command);
-        (fields.in_transaction, fields.start, fields.recovery_token.is_some())
+        let fields = (fields.in_transaction, fields.start, fields.recovery_token.is_some());
+        t.handle_sent(command);
+        fields
     };
     let mut bytes = vec![];
     DocWriter::new(&mut bytes).i32("x", 1).finish();
