@@ -29,6 +29,7 @@ pub(crate) fn operation(
         explicit: None,
         ends: None,
         session: None,
+        pin: None,
         timeout: None,
         keep_session: false,
     }

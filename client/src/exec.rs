@@ -9,7 +9,7 @@ use crate::host::{Exchange, Host, Socket};
 use crate::runtime::Runtime;
 use crate::session::{ClientSession, Slot};
 use quorate_core::client_session::{self, ReadConcernField};
-use quorate_core::driver::{Begin, Checkout, Decision, Operation as Placement, Outcome, Ticket};
+use quorate_core::driver::{Begin, Checkout, CursorPin, Decision, Operation as Placement, Outcome, Ticket};
 use quorate_core::error::{Error, Result};
 use quorate_core::raw::RawDoc;
 use quorate_core::reply::ReplySummary;
@@ -50,6 +50,8 @@ pub(crate) struct Operation {
     pub(crate) ends: Option<bool>,
     /// The implicit session kept from an earlier command; `None` for a new one.
     pub(crate) session: Option<ServerSessionHandle>,
+    /// The connection that its cursor is pinned to.
+    pub(crate) pin: Option<CursorPin>,
     /// How long it may take in all; `None` for the client's `timeoutMS`.
     pub(crate) timeout: Option<Duration>,
     /// Whether the reply is to bring its session along, for the commands of its cursor.
@@ -82,6 +84,8 @@ pub(crate) struct Reply {
     pub(crate) server: Arc<ServerDescription>,
     /// The session it ran in, if it was to be kept.
     pub(crate) session: Option<ServerSessionHandle>,
+    /// The connection that its cursor is pinned to.
+    pub(crate) pin: Option<CursorPin>,
 }
 
 impl Reply {
@@ -103,6 +107,7 @@ impl<R: Runtime> Client<R> {
             Some(committing) => Placement::ending_transaction(committing),
             None => Placement::new(operation.criteria, operation.retry.into())
                 .in_session(operation.session)
+                .on_connection(operation.pin)
                 .with_read_concern(operation.read_concern),
         };
         let explicit = operation.explicit.as_ref().map(Slot::take).transpose()?;
@@ -121,8 +126,8 @@ impl<R: Runtime> Client<R> {
             let monitor = CommandMonitor::new(host, &operation.name, &operation.database);
             match run.attempt(&checkout, started, request, monitor).await {
                 Next::Done(message) => {
-                    let session = run.placement.take_session();
-                    return Ok(Reply { message, server: checkout.server, session });
+                    let (session, pin) = (run.placement.take_session(), run.placement.take_pin());
+                    return Ok(Reply { message, server: checkout.server, session, pin });
                 }
                 Next::Again => {}
                 Next::Fail(error) => return Err(error),
@@ -178,6 +183,15 @@ impl<R: Runtime> Client<R> {
         let host = self.host();
         let now = host.now();
         host.lock().driver.end_session(now, session);
+    }
+
+    /// Gives back the connection of a cursor.
+    pub(crate) fn unpin(&self, pin: CursorPin) {
+        let host = self.host();
+        let now = host.now();
+        let mut state = host.lock();
+        state.driver.unpin(now, pin);
+        host.act(state);
     }
 }
 
@@ -389,7 +403,7 @@ impl<R: Runtime> Drop for Run<'_, R> {
     fn drop(&mut self) {
         let unfinished = self.socket.take();
         let ticket = self.ticket.take();
-        if unfinished.is_some() || ticket.is_some() {
+        if unfinished.is_some() || ticket.is_some() || self.placement.is_pinned() {
             let mut state = self.host.lock();
             if let Some(ticket) = ticket {
                 state.stop_waiting(ticket);

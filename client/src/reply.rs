@@ -76,7 +76,7 @@ pub(crate) fn reply(document: bson::Document) -> Reply {
     buffer.next_message().unwrap().unwrap();
     let mut server = ServerDescription::unknown(ServerAddress::default());
     server.max_wire_version = 9;
-    Reply { message: buffer.take_message(), server: server.into(), session: None }
+    Reply { message: buffer.take_message(), server: server.into(), session: None, pin: None }
 }
 
 #[cfg(test)]

@@ -129,13 +129,16 @@ impl<T: DeserializeOwned, R: Runtime> Stream for Cursor<T, R> {
 
 impl<R: Runtime> RawCursor<R> {
     fn open(client: &Client<R>, mut reply: Reply, get_more: GetMore) -> Result<Self> {
-        let session = reply.session.take();
+        let (session, pin) = (reply.session.take(), reply.pin.take());
         match CursorState::new(reply, get_more) {
             Ok(mut state) => {
-                state.keep_session(session);
+                state.keep(session, pin);
                 Ok(Self::new(client, state))
             }
             Err(error) => {
+                if let Some(pin) = pin {
+                    client.unpin(pin);
+                }
                 if let Some(session) = session {
                     client.end_session(session);
                 }

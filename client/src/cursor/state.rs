@@ -6,6 +6,7 @@ use crate::exec::{Operation, Reply, Retry, ServerSessionHandle};
 use crate::reply::{check_write_concern, summary};
 use bson::{Bson, RawDocument};
 use quorate_core::client_session::ReadConcernField;
+use quorate_core::driver::CursorPin;
 use quorate_core::raw::RawDoc;
 use quorate_core::selection::SelectionCriteria;
 use quorate_core::wire::Request;
@@ -79,6 +80,10 @@ pub(crate) struct CursorState {
     collection: String,
     server: ServerAddress,
     session: Option<ServerSessionHandle>,
+    /// The connection that leads to the cursor, where only one does.
+    pin: Option<CursorPin>,
+    /// Whether there was one: without it nothing can be asked.
+    was_pinned: bool,
     batch: Batch,
     get_more: GetMore,
     /// No further batch may be asked for.
@@ -107,6 +112,8 @@ impl CursorState {
             collection: collection.to_owned(),
             server: reply.server.address.clone(),
             session: None,
+            pin: None,
+            was_pinned: false,
             batch: Batch::default(),
             get_more,
             finished: false,
@@ -124,6 +131,8 @@ impl CursorState {
             collection: String::new(),
             server,
             session: None,
+            pin: None,
+            was_pinned: false,
             batch: Batch::default(),
             get_more: GetMore::default(),
             finished: true,
@@ -137,9 +146,11 @@ impl CursorState {
         self.batch = Batch::new(reply, batch);
     }
 
-    /// The session that the cursor's commands run in.
-    pub(crate) fn keep_session(&mut self, session: Option<ServerSessionHandle>) {
+    /// The session that the cursor's commands run in, and the connection that they must take.
+    pub(crate) fn keep(&mut self, session: Option<ServerSessionHandle>, pin: Option<CursorPin>) {
         self.session = session;
+        self.was_pinned = pin.is_some();
+        self.pin = pin;
     }
 
     /// That session, once no further command needs it.
@@ -187,6 +198,7 @@ impl CursorState {
         let mut operation = operation("getMore", &self.database, server, Retry::None);
         operation.read_concern = ReadConcernField::Never;
         operation.session = self.session.take();
+        operation.pin = self.pin.take();
         operation.keep_session = true;
         Ok((operation, request))
     }
@@ -195,6 +207,7 @@ impl CursorState {
     pub(crate) fn on_batch(&mut self, reply: Result<Reply>) -> Result<()> {
         let outcome = reply.and_then(|mut reply| {
             self.session = reply.session.take();
+            self.pin = reply.pin.take();
             let found = Found::read(&reply, "nextBatch")?;
             if found.id != 0 && found.id != self.id {
                 return Err(Error::invalid_response("a batch of another cursor")
@@ -226,7 +239,8 @@ impl CursorState {
     pub(crate) fn kill(&mut self) -> Option<(Operation, Request)> {
         self.finished = true;
         let id = std::mem::take(&mut self.id);
-        if id == 0 {
+        // Another connection may lead to a router that has a cursor of that number for somebody else.
+        if id == 0 || (self.was_pinned && self.pin.is_none()) {
             return None;
         }
         let mut request = Request::new();
@@ -237,6 +251,7 @@ impl CursorState {
         let mut operation = operation("killCursors", &self.database, server, Retry::None);
         operation.read_concern = ReadConcernField::Never;
         operation.session = self.session.take();
+        operation.pin = self.pin.take();
         Some((operation, request))
     }
 

@@ -1,6 +1,6 @@
 //! The end of an attempt: what it tells about the server, and whether there is another.
 
-use super::operation::Stage;
+use super::operation::{Bond, Stage};
 use super::waiters::Doubt;
 use super::{Begin, ConnectionId, Decision, Driver, Operation, Outcome, Output, Role};
 use crate::error::{Error, ErrorKind, WriteFailure, labels};
@@ -83,10 +83,12 @@ impl Driver {
             session.handle_reply(summary);
         }
         let Some(mut error) = reply_error(summary, body) else {
+            operation.bond = self.bond_of_cursor(operation, connection, summary);
             self.put_back(now, operation, connection, true);
             self.over(now, operation);
             return Decision::Done;
         };
+        operation.bond = Bond::Free;
         error = self.label(operation, connection, error);
         self.tell_topology(now, connection, &error, summary.topology_version());
         self.put_back(now, operation, connection, true);
@@ -101,6 +103,23 @@ impl Driver {
             Decision::Fail(_) if reply_stands => Decision::Done,
             decision => decision,
         }
+    }
+
+    /// Whether the operation leaves a cursor open that only this connection leads to. In a transaction that is pinned to it,
+    /// everything goes there anyway.
+    fn bond_of_cursor(
+        &self,
+        operation: &Operation,
+        connection: ConnectionId,
+        summary: &ReplySummary<'_>,
+    ) -> Bond {
+        let is_open = |cursor: RawDoc<'_>| {
+            cursor.get("id").ok().flatten().and_then(|id| id.as_i64()).is_some_and(|id| id != 0)
+        };
+        let in_transaction =
+            operation.client_session.as_ref().is_some_and(|session| session.held().is_some());
+        let stays = self.options.load_balanced && operation.keep_session && !in_transaction;
+        if stays && summary.cursor.is_some_and(is_open) { Bond::To(connection) } else { Bond::Free }
     }
 
     fn failed(
@@ -210,6 +229,9 @@ impl Driver {
     /// The operation has failed: no cursor came of it, so nobody keeps its session.
     fn failed_for_good(&mut self, now: Instant, operation: &mut Operation) {
         operation.keep_session = false;
+        if let Some(pin) = operation.take_pin() {
+            self.unpin(now, pin);
+        }
         self.over(now, operation);
     }
 

@@ -1,9 +1,9 @@
 //! The connection is there: what is said on it, and which stay with a transaction.
 
-use super::operation::{Operation, Stage, read_preference_to_send};
+use super::operation::{Bond, Operation, Stage, read_preference_to_send};
 use super::{Begin, Checkout, ConnectionId, Driver, Role, ServerId};
 use crate::client_session::{ClientSession, SessionOptions};
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, IoErrorKind, Result};
 use crate::pool::{PoolConnId, Purpose};
 use crate::retry::Retry;
 use crate::sdam::{ServerDescription, ServerType, TopologyType};
@@ -47,13 +47,25 @@ impl Driver {
         }
     }
 
-    /// Behind a load balancer a transaction stays on its connection (load balancers specification, "Behaviour With
-    /// Transactions").
+    /// Behind a load balancer a transaction stays on its connection, and so does a cursor (load balancers specification, "Behaviour
+    /// With Transactions", "Behaviour With Cursors").
     pub(super) fn go_where_held(&mut self, now: Instant, operation: &mut Operation) -> Option<Begin> {
+        match operation.bond {
+            Bond::Free => {}
+            Bond::To(bound) if self.knows(bound) => {
+                let Role::Pool(connection) = bound.role else { return None };
+                return Some(self.go(now, operation, bound.server, connection));
+            }
+            // Any other connection may lead to a router that has a cursor of that number for somebody else.
+            Bond::To(_) | Bond::Lost => {
+                let error =
+                    Error::io(IoErrorKind::Closed, "the connection that the cursor was pinned to is gone");
+                return Some(self.give_up(now, operation, error));
+            }
+        }
         let held = operation.client_session.as_ref()?.held()?;
         let Role::Pool(connection) = held.role else { return None };
-        if self.servers.get(held.server).is_some_and(|server| server.pool.generation_of(connection).is_some())
-        {
+        if self.knows(held) {
             return Some(self.go(now, operation, held.server, connection));
         }
         if let Some(session) = &mut operation.client_session {
@@ -62,7 +74,12 @@ impl Driver {
         None
     }
 
-    /// The attempt has done with its connection. A transaction that is pinned to it keeps it.
+    fn knows(&self, connection: ConnectionId) -> bool {
+        let Role::Pool(id) = connection.role else { return false };
+        self.servers.get(connection.server).is_some_and(|server| server.pool.generation_of(id).is_some())
+    }
+
+    /// The attempt has done with its connection. A transaction or a cursor that is pinned to it keeps it.
     pub(super) fn put_back(
         &mut self,
         now: Instant,
@@ -78,7 +95,21 @@ impl Driver {
             }
             session.hold(None);
         }
+        if operation.bond == Bond::To(connection) {
+            if reusable {
+                return self.set_purpose(connection, Purpose::Cursor);
+            }
+            operation.bond = Bond::Lost;
+        }
         self.release(now, connection, reusable);
+    }
+
+    fn set_purpose(&mut self, connection: ConnectionId, purpose: Purpose) {
+        if let Role::Pool(id) = connection.role
+            && let Some(server) = self.servers.get_mut(connection.server)
+        {
+            server.pool.set_purpose(id, purpose);
+        }
     }
 
     /// The operation has its connection: what is to be said on it.
@@ -156,11 +187,8 @@ impl Driver {
             return;
         }
         session.hold(session.pin().is_some().then_some(connection));
-        if let Role::Pool(id) = connection.role
-            && session.held().is_some()
-            && let Some(server) = self.servers.get_mut(connection.server)
-        {
-            server.pool.set_purpose(id, Purpose::Transaction);
+        if session.held().is_some() {
+            self.set_purpose(connection, Purpose::Transaction);
         }
     }
 

@@ -34,7 +34,7 @@ mod settings;
 mod waiters;
 
 pub use ids::{ConnectionId, Role, ServerId, Ticket};
-pub use operation::{Begin, Checkout, Decision, Operation, Outcome};
+pub use operation::{Begin, Checkout, CursorPin, Decision, Operation, Outcome};
 pub use settings::{DriverOptions, EventMask};
 
 use crate::event::Event;
@@ -193,6 +193,11 @@ impl Driver {
     /// Takes back a session that an operation had kept ([`Operation::take_session`]).
     pub fn end_session(&mut self, now: Instant, session: ServerSession) {
         self.sessions.give_back(session, now, self.session_timeout);
+    }
+
+    /// Takes back the connection of a cursor that needs nothing more from its server.
+    pub fn unpin(&mut self, now: Instant, pin: CursorPin) {
+        self.release(now, pin.0, true);
     }
 
     /// Takes out the ids of all idle sessions, for `endSessions` before a shutdown.

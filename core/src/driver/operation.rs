@@ -50,7 +50,28 @@ pub struct Operation {
     pub(super) deprioritized: Vec<ServerAddress>,
     /// The server that the last attempt was refused by for its state, if that was no news.
     pub(super) doubt: Option<Doubt>,
+    pub(super) bond: Bond,
     pub(super) stage: Stage,
+}
+
+/// A connection that a cursor is pinned to: behind a load balancer only the router that made the cursor knows it, and only this
+/// connection leads there (load balancers specification, "Behaviour With Cursors").
+///
+/// It is out of its pool. Either the cursor's next command takes it ([`Operation::on_connection`]), or it is given back by
+/// [`super::Driver::unpin`].
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "the connection stays out of its pool"]
+pub struct CursorPin(pub(super) ConnectionId);
+
+/// How an operation is bound to one connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Bond {
+    /// It is not.
+    Free,
+    /// It goes there, or is to stay there.
+    To(ConnectionId),
+    /// It was, and the connection is gone.
+    Lost,
 }
 
 /// Where an operation is.
@@ -84,6 +105,7 @@ impl Operation {
             failed_on: None,
             deprioritized: Vec::new(),
             doubt: None,
+            bond: Bond::Free,
             stage: Stage::Idle,
         }
     }
@@ -117,6 +139,26 @@ impl Operation {
     pub fn keeping_session(mut self) -> Self {
         self.keep_session = true;
         self
+    }
+
+    /// The same, on the connection that its cursor is pinned to, if it is.
+    #[must_use]
+    pub fn on_connection(mut self, pin: Option<CursorPin>) -> Self {
+        self.bond = pin.map_or(Bond::Free, |pin| Bond::To(pin.0));
+        self
+    }
+
+    /// The connection that the operation has left its cursor pinned to, once it is over; see [`CursorPin`].
+    pub fn take_pin(&mut self) -> Option<CursorPin> {
+        match core::mem::replace(&mut self.bond, Bond::Free) {
+            Bond::To(connection) => Some(CursorPin(connection)),
+            Bond::Free | Bond::Lost => None,
+        }
+    }
+
+    /// Whether it holds a connection between two attempts or before the first ([`super::Driver::abandon`] gives it back).
+    pub const fn is_pinned(&self) -> bool {
+        matches!(self.bond, Bond::To(_))
     }
 
     /// The same, in an explicit session; take it back by [`Operation::take_client_session`] when the operation is over, however it

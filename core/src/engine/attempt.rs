@@ -3,7 +3,7 @@
 use super::{Engine, OperationId};
 use crate::auth::Work;
 use crate::client_session::ClientSession;
-use crate::driver::{Begin, Checkout, ConnectionId, Decision, Operation, Outcome, Ticket};
+use crate::driver::{Begin, Checkout, ConnectionId, CursorPin, Decision, Operation, Outcome, Ticket};
 use crate::error::{Error, IoErrorKind};
 use crate::event::Event;
 use crate::reply::ReplySummary;
@@ -51,6 +51,7 @@ pub(super) enum Told {
         request: Request,
         session: Option<ServerSession>,
         client_session: Option<Box<ClientSession>>,
+        pin: Option<CursorPin>,
     },
     Event(Event),
 }
@@ -207,7 +208,8 @@ impl Engine {
             self.tickets.remove(&ticket);
         }
         let (session, client_session) = (ended.take_session(), ended.take_client_session());
-        self.queue.push_back(Told::Done { operation, result, request, session, client_session });
+        let pin = ended.take_pin();
+        self.queue.push_back(Told::Done { operation, result, request, session, client_session, pin });
     }
 }
 

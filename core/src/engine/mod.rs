@@ -57,7 +57,7 @@ mod attempt;
 use crate::auth::{Answer, Authenticator, Work};
 use crate::client_session::{ClientSession, SessionOptions};
 use crate::connection::{Connection, ConnectionOutput, HandshakeOptions};
-use crate::driver::{ConnectionId, Driver, DriverOptions, Operation, Output, Role, Ticket};
+use crate::driver::{ConnectionId, CursorPin, Driver, DriverOptions, Operation, Output, Role, Ticket};
 use crate::error::{Error, ErrorKind};
 use crate::event::Event;
 use crate::sdam::TopologyDescription;
@@ -150,6 +150,8 @@ pub enum EngineOutput<'a> {
         session: Option<ServerSession>,
         /// The explicit session that the operation was run in.
         client_session: Option<Box<ClientSession>>,
+        /// The connection that its cursor is pinned to; see [`CursorPin`]. Give it back by [`Engine::unpin`].
+        pin: Option<CursorPin>,
     },
     /// Tell whoever listens.
     Event(Event),
@@ -224,8 +226,15 @@ impl Engine {
                 }
                 Told::Work { connection, work } => return Some(EngineOutput::Work { connection, work }),
                 Told::Close { connection } => return Some(EngineOutput::Close { connection }),
-                Told::Done { operation, result, request, session, client_session } => {
-                    return Some(EngineOutput::Done { operation, result, request, session, client_session });
+                Told::Done { operation, result, request, session, client_session, pin } => {
+                    return Some(EngineOutput::Done {
+                        operation,
+                        result,
+                        request,
+                        session,
+                        client_session,
+                        pin,
+                    });
                 }
                 Told::Event(event) => return Some(EngineOutput::Event(event)),
             }
@@ -330,6 +339,11 @@ impl Engine {
     /// Takes back a session that an operation had kept.
     pub fn end_session(&mut self, now: Instant, session: ServerSession) {
         self.driver.end_session(now, session);
+    }
+
+    /// Takes back the connection of a cursor; see [`Driver::unpin`].
+    pub fn unpin(&mut self, now: Instant, pin: CursorPin) {
+        self.driver.unpin(now, pin);
     }
 
     /// Begins an explicit session; see [`Driver::start_session`].

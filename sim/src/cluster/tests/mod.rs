@@ -1,5 +1,6 @@
 //! The embedded deployment: made, used, harmed, and compared with the truth.
 
+mod balanced;
 mod data;
 mod failover;
 mod making;
