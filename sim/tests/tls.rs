@@ -183,7 +183,7 @@ fn a_certificate_can_be_a_user() {
             }
             let option = format!("{}&{}", authority.option(), key("somebody"));
             for uri in [cluster.uri().to_owned(), cluster.uri().replace("CN%3Dapp@", "")] {
-                let options = ClientOptions::parse(&format!("{uri}&{option}")).await.expect("options");
+                let options = ClientOptions::parse(format!("{uri}&{option}")).await.expect("options");
                 let client = Client::on(cluster.runtime(0), options).expect("a client");
                 let error = orders(&client).insert_one(doc! { "_id": 1 }).await.expect_err("no such user");
                 assert!(matches!(*error.kind, ErrorKind::Authentication { .. }), "{error:?}");

@@ -1,5 +1,6 @@
 //! `createIndexes`, `dropIndexes`.
 
+use super::index_spec::{is_id, is_same, normalized};
 use super::listing::id_index;
 use super::namespace::{full, of_command, writable};
 use super::shape::{Field, Kind, check, present};
@@ -8,8 +9,7 @@ use crate::oplog::{Change, Namespace};
 use crate::store::call::{Parked, WaitFor};
 use crate::store::data::{Collection, View};
 use crate::store::failure::{Failure, Result};
-use crate::store::query;
-use crate::store::value::{Number, identical, show_document, show_field, truthy, type_name};
+use crate::store::value::{identical, show_document};
 use bson::{Bson, Document, doc};
 
 const CREATE: &[Field] = &[
@@ -21,31 +21,6 @@ const CREATE: &[Field] = &[
 ];
 
 const DROP: &[Field] = &[("index", Kind::Any, true), ("isTimeseriesNamespace", Kind::SafeBool, false)];
-
-/// Options of an index, in the order `listIndexes` gives them after `v`, `key` and `name`.
-const OPTIONS: &[&str] = &[
-    "background",
-    "unique",
-    "hidden",
-    "sparse",
-    "expireAfterSeconds",
-    "partialFilterExpression",
-    "collation",
-    "storageEngine",
-    "weights",
-    "default_language",
-    "language_override",
-    "textIndexVersion",
-    "2dsphereIndexVersion",
-    "bits",
-    "min",
-    "max",
-    "bucketSize",
-    "wildcardProjection",
-    "dropDups",
-    "clustered",
-    "prepareUnique",
-];
 
 /// The fields of `createIndexes`.
 pub(super) fn create_shape(body: &Document) -> Result<()> {
@@ -88,38 +63,37 @@ impl Run<'_> {
         let automatically = existing.is_none();
         let before = 1 + existing.map_or(0, |c| c.indexes().len());
         let new = match existing {
-            Some(collection) => {
-                let new = new_ones(collection, &specs)?;
-                check_among(collection, &new).map_err(|e| self.build_failed(&ns, collection, e))?;
-                new
-            }
+            Some(collection) => self.checked(&ns, collection, &specs)?,
             None => specs.into_iter().filter(|s| !is_id(s)).collect(),
         };
-        if let Some(collection) = existing {
-            if self.txn.is_none() && !new.is_empty() && collection.held() {
-                return Ok(Outcome::Wait(WaitFor::Transaction, parked));
-            }
-            for spec in &new {
-                collection.check_index(spec).map_err(|e| self.build_failed(&ns, collection, e))?;
-            }
+        if self.txn.is_none() && !new.is_empty() && existing.is_some_and(Collection::held) {
+            return Ok(Outcome::Wait(WaitFor::Transaction, parked));
         }
         if automatically {
             self.ensure(&ns)?;
         }
-        let after = before + new.len();
-        let note = new.is_empty() && !automatically;
-        for index in new {
-            self.commit(vec![Change::CreateIndex { ns: ns.clone(), index }], None);
-        }
-        let mut reply = doc! { "numIndexesBefore": number(before), "numIndexesAfter": number(after) };
-        if note {
+        let mut reply =
+            doc! { "numIndexesBefore": number(before), "numIndexesAfter": number(before + new.len()) };
+        if new.is_empty() && !automatically {
             reply.insert("note", "all indexes already exist");
         } else {
             reply.insert("createdCollectionAutomatically", automatically);
             let quorum = present(body, "commitQuorum").cloned();
             reply.insert("commitQuorum", quorum.unwrap_or_else(|| Bson::from("votingMembers")));
         }
+        for index in new {
+            self.commit(vec![Change::CreateIndex { ns: ns.clone(), index }], None);
+        }
         Ok(reply.into())
+    }
+
+    /// Those that are to be made, if they can be.
+    fn checked(&self, ns: &Namespace, collection: &Collection, specs: &[Document]) -> Result<Vec<Document>> {
+        let new = new_ones(collection, specs)?;
+        check_among(collection, &new)
+            .and_then(|()| new.iter().try_for_each(|spec| collection.check_index(spec)))
+            .map_err(|e| self.build_failed(ns, collection, e))?;
+        Ok(new)
     }
 
     /// A build that found what must not be.
@@ -171,141 +145,6 @@ fn number(n: usize) -> i32 {
     i32::try_from(n).unwrap_or(i32::MAX)
 }
 
-fn is_id(spec: &Document) -> bool {
-    spec.get_document("key").is_ok_and(|k| k.len() == 1 && k.contains_key("_id"))
-}
-
-/// An index's description, checked, as `listIndexes` will give it.
-fn normalized(spec: &Document) -> Result<Document> {
-    let wrong = |code, why: &str| {
-        Failure::new(code, format!("Error in specification {} :: caused by :: {why}", show_document(spec)))
-    };
-    let missing = |name: &str| {
-        wrong(9, &format!("The '{name}' field is a required property of an index specification"))
-    };
-    for (name, value) in spec {
-        match name.as_str() {
-            "key" => check_key(value).map_err(|e| wrong(e.code, &e.message))?,
-            "name" if !matches!(value, Bson::String(_)) => {
-                return Err(wrong(
-                    14,
-                    &format!("The field 'name' must be a string, but got {}", type_name(value)),
-                ));
-            }
-            "name" | "v" | "ns" => {}
-            "unique" | "sparse" | "hidden" | "background" => {
-                if Number::of(value).is_none() && !matches!(value, Bson::Boolean(_)) {
-                    return Err(wrong(
-                        14,
-                        &format!(
-                            "The field '{name} has value {}, which is not convertible to bool",
-                            show_field(name, value)
-                        ),
-                    ));
-                }
-            }
-            "partialFilterExpression" => match value {
-                Bson::Document(d) => {
-                    query::parse(d)?;
-                }
-                other => {
-                    let kind = type_name(other);
-                    return Err(wrong(
-                        14,
-                        &format!("The field 'partialFilterExpression' must be an object, but got {kind}"),
-                    ));
-                }
-            },
-            name if OPTIONS.contains(&name) => {}
-            _ => {
-                return Err(wrong(
-                    197,
-                    &format!(
-                        "The field '{name}' is not valid for an index specification. Specification: {}",
-                        show_document(spec)
-                    ),
-                ));
-            }
-        }
-    }
-    let key = spec.get_document("key").map_err(|_| missing("key"))?;
-    let name = spec.get_str("name").map_err(|_| missing("name"))?;
-    if name == "*" {
-        return Err(Failure::new(2, "The index name '*' is not valid."));
-    }
-    if name.is_empty() {
-        let mut shown = spec.clone();
-        shown.insert("v", 2);
-        return Err(Failure::new(
-            67,
-            format!(
-                "Error in specification {} :: caused by :: index name cannot be empty",
-                show_document(&shown)
-            ),
-        ));
-    }
-    if is_id(spec) && key.get("_id").and_then(crate::store::value::as_i64) != Some(1) {
-        return Err(Failure::new(
-            2,
-            format!("The field 'key' for an _id index must be {{_id: 1}}, but got {}", show_document(key)),
-        ));
-    }
-    let mut index = doc! { "v": 2, "key": key.clone(), "name": name };
-    for option in OPTIONS {
-        match (*option, spec.get(*option)) {
-            (_, None) | ("dropDups", _) => {}
-            ("unique" | "sparse" | "hidden" | "background", Some(value)) => {
-                if truthy(value) {
-                    index.insert(*option, true);
-                }
-            }
-            (_, Some(value)) => {
-                index.insert(*option, value.clone());
-            }
-        }
-    }
-    Ok(index)
-}
-
-fn check_key(key: &Bson) -> Result<()> {
-    let cannot = |message: String| Err(Failure::new(67, message));
-    let Bson::Document(key) = key else {
-        return Err(Failure::new(
-            14,
-            format!("The field 'key' must be an object, but got {}", type_name(key)),
-        ));
-    };
-    if key.is_empty() {
-        return cannot("Index keys cannot be empty.".to_owned());
-    }
-    for (name, value) in key {
-        match value {
-            Bson::String(plugin) => {
-                if !matches!(plugin.as_str(), "2d" | "2dsphere" | "text" | "hashed") {
-                    return cannot(format!("Unknown index plugin '{plugin}'"));
-                }
-            }
-            value => match Number::of(value) {
-                Some(n) if n.is_zero() => {
-                    return cannot("Values in the index key pattern cannot be 0.".to_owned());
-                }
-                Some(_) => {}
-                None => {
-                    return cannot(format!(
-                        "Values in v:2 index key pattern cannot be of type {}. Only numbers > 0, numbers < 0, and strings \
-                         are allowed.",
-                        type_name(value)
-                    ));
-                }
-            },
-        }
-        if name.is_empty() {
-            return cannot("Index keys cannot be an empty field.".to_owned());
-        }
-    }
-    Ok(())
-}
-
 /// Those that are not there yet. Fails where one is in the way.
 fn new_ones(collection: &Collection, specs: &[Document]) -> Result<Vec<Document>> {
     let mut new: Vec<Document> = Vec::new();
@@ -337,51 +176,6 @@ fn check_among(collection: &Collection, new: &[Document]) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Whether an index is there already; an error if it is, but not quite.
-fn is_same(there: &Document, wanted: &Document) -> Result<bool> {
-    let field = |d: &Document, name: &str| d.get(name).cloned().unwrap_or(Bson::Null);
-    let same = |name: &str| identical(&field(there, name), &field(wanted, name));
-    let (name, key) = (same("name"), same("key"));
-    let options =
-        ["unique", "sparse", "expireAfterSeconds", "partialFilterExpression"].iter().all(|o| same(o));
-    let shown = |d: &Document| {
-        // Options stand before the key in what the server shows.
-        let mut ordered = doc! { "v": 2 };
-        let options = d.iter().filter(|(k, _)| !matches!(k.as_str(), "v" | "key" | "name"));
-        ordered.extend(options.map(|(k, v)| (k.clone(), v.clone())));
-        ordered.extend([("key".to_owned(), field(d, "key")), ("name".to_owned(), field(d, "name"))]);
-        show_document(&ordered)
-    };
-    if name && !(key && options) {
-        return Err(Failure::new(
-            86,
-            format!(
-                "An existing index has the same name as the requested index. When index names are not specified, they are \
-                 auto generated and can cause conflicts. Please refer to our documentation. Requested index: {}, existing \
-                 index: {}",
-                shown(wanted),
-                shown(there)
-            ),
-        ));
-    }
-    if !name && key && same("partialFilterExpression") {
-        if options {
-            let name = there.get_str("name").unwrap_or_default();
-            return Err(Failure::new(85, format!("Index already exists with a different name: {name}")));
-        }
-        return Err(Failure::new(
-            85,
-            format!(
-                "An equivalent index already exists with a different name and options. Requested index: {}, existing index: \
-                 {}",
-                shown(wanted),
-                shown(there)
-            ),
-        ));
-    }
-    Ok(name)
 }
 
 /// The names of the indexes that are meant.

@@ -8,6 +8,7 @@ mod delete;
 mod dispatch;
 mod find;
 mod find_and_modify;
+mod index_spec;
 mod indexes;
 mod insert;
 mod listing;

@@ -2,7 +2,7 @@
 
 use crate::store::expression::{field_path, path_parts};
 use crate::store::failure::{Failure, Result};
-use crate::store::value::{truthy, type_name};
+use crate::store::value::type_name;
 use bson::{Bson, Document};
 use std::sync::Arc;
 
@@ -21,66 +21,16 @@ impl Unwind {
             Bson::String(path) => path,
             Bson::Document(d) => {
                 for (name, value) in d {
-                    match (name.as_str(), value) {
-                        ("path", Bson::String(_)) => {}
-                        ("path", other) => {
-                            return Err(Failure::new(
-                                28808,
-                                format!(
-                                    "expected a string as the path for $unwind stage, got {}",
-                                    type_name(other)
-                                ),
-                            ));
-                        }
-                        ("preserveNullAndEmptyArrays", Bson::Boolean(_)) => unwind.preserve = truthy(value),
-                        ("preserveNullAndEmptyArrays", other) => {
-                            return Err(Failure::new(
-                                28809,
-                                format!(
-                                    "expected a boolean for the preserveNullAndEmptyArrays option to $unwind stage, got {}",
-                                    type_name(other)
-                                ),
-                            ));
-                        }
-                        ("includeArrayIndex", Bson::String(index)) if !index.is_empty() => {
-                            if index.starts_with('$') {
-                                return Err(Failure::new(
-                                    28822,
-                                    format!(
-                                        "includeArrayIndex option to $unwind stage should not be prefixed with a '$': {index}"
-                                    ),
-                                ));
-                            }
-                            unwind.index = Some(path_parts(index)?);
-                        }
-                        ("includeArrayIndex", other) => {
-                            return Err(Failure::new(
-                                28810,
-                                format!(
-                                    "expected a non-empty string for the includeArrayIndex  option to $unwind stage, got {}",
-                                    type_name(other)
-                                ),
-                            ));
-                        }
-                        (name, _) => {
-                            return Err(Failure::new(
-                                28811,
-                                format!("unrecognized option to $unwind stage: {name}"),
-                            ));
-                        }
-                    }
+                    unwind.option(name, value)?;
                 }
-                match d.get("path") {
-                    Some(Bson::String(path)) => path,
-                    _ => return Err(Failure::new(28812, "no path specified to $unwind stage")),
-                }
+                d.get_str("path").map_err(|_| Failure::new(28812, "no path specified to $unwind stage"))?
             }
             other => {
+                let kind = type_name(other);
                 return Err(Failure::new(
                     15981,
                     format!(
-                        "expected either a string or an object as specification for $unwind stage, got {}",
-                        type_name(other)
+                        "expected either a string or an object as specification for $unwind stage, got {kind}"
                     ),
                 ));
             }
@@ -93,6 +43,39 @@ impl Unwind {
         };
         unwind.path = path_parts(path)?;
         Ok(unwind)
+    }
+
+    fn option(&mut self, name: &str, value: &Bson) -> Result<()> {
+        let expected = |code, what: &str| {
+            let kind = type_name(value);
+            Err(Failure::new(code, format!("expected a {what} $unwind stage, got {kind}")))
+        };
+        match (name, value) {
+            ("path", Bson::String(_)) => {}
+            ("path", _) => return expected(28808, "string as the path for"),
+            ("preserveNullAndEmptyArrays", Bson::Boolean(preserve)) => self.preserve = *preserve,
+            ("preserveNullAndEmptyArrays", _) => {
+                return expected(28809, "boolean for the preserveNullAndEmptyArrays option to");
+            }
+            ("includeArrayIndex", Bson::String(index)) if index.starts_with('$') => {
+                return Err(Failure::new(
+                    28822,
+                    format!(
+                        "includeArrayIndex option to $unwind stage should not be prefixed with a '$': {index}"
+                    ),
+                ));
+            }
+            ("includeArrayIndex", Bson::String(index)) if !index.is_empty() => {
+                self.index = Some(path_parts(index)?);
+            }
+            ("includeArrayIndex", _) => {
+                return expected(28810, "non-empty string for the includeArrayIndex  option to");
+            }
+            _ => {
+                return Err(Failure::new(28811, format!("unrecognized option to $unwind stage: {name}")));
+            }
+        }
+        Ok(())
     }
 
     /// The documents it makes of one.
