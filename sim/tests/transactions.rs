@@ -40,7 +40,7 @@ impl Sent {
     async fn client(&self, cluster: &Cluster, more: &str) -> Client<SimRuntime> {
         let between = if cluster.uri().contains('?') { "&" } else { "?" };
         let mut options =
-            ClientOptions::parse(&format!("{}{between}{more}", cluster.uri())).await.expect("options");
+            ClientOptions::parse(format!("{}{between}{more}", cluster.uri())).await.expect("options");
         let sent = self.clone();
         options.command_event_handler = Some(EventHandler::callback(move |event: CommandEvent<Document>| {
             if let CommandEvent::Started(started) = event {
