@@ -44,6 +44,9 @@ mod tls;
 
 /// What can go wrong: the core's errors as they are.
 pub mod error {
+    pub use quorate_core::error::labels::{
+        RETRYABLE_WRITE_ERROR, TRANSIENT_TRANSACTION_ERROR, UNKNOWN_TRANSACTION_COMMIT_RESULT,
+    };
     pub use quorate_core::error::*;
 }
 

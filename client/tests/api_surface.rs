@@ -17,6 +17,8 @@ mod driver {
     pub type Database = quorate::Database<Nowhere>;
     pub type Collection<T> = quorate::Collection<T, Nowhere>;
     pub type Cursor<T> = quorate::Cursor<T, Nowhere>;
+    pub type ClientSession = quorate::ClientSession<Nowhere>;
+    pub type SessionCursor<T> = quorate::SessionCursor<T, Nowhere>;
 
     /// A runtime that reaches nobody.
     #[derive(Clone, Default)]
@@ -350,4 +352,72 @@ fn futures_and_handles_can_be_sent(collection: driver::Collection<Book>) {
         let mut cursor = collection.find(doc! {}).await.unwrap();
         cursor.advance().await.unwrap();
     });
+}
+
+/// The documentation of `ClientSession`, `StartTransaction` and `SessionCursor`.
+async fn transactions(
+    client: driver::Client,
+    coll: driver::Collection<driver::bson::Document>,
+) -> Result<()> {
+    use driver::bson::{Document, doc};
+    use driver::error::{
+        Result as DriverResult, TRANSIENT_TRANSACTION_ERROR, UNKNOWN_TRANSACTION_COMMIT_RESULT,
+    };
+    use driver::options::{Acknowledgment, ReadConcern, SessionOptions, TransactionOptions, WriteConcern};
+    use driver::{ClientSession, Collection, SessionCursor};
+    use futures::{FutureExt, TryStreamExt};
+
+    async fn update_data(coll: &Collection<Document>, session: &mut ClientSession) -> DriverResult<()> {
+        coll.insert_one(doc! { "x": 1 }).session(&mut *session).await?;
+        coll.delete_one(doc! { "y": 2 }).session(&mut *session).await?;
+        Ok(())
+    }
+    let options = TransactionOptions::builder()
+        .read_concern(ReadConcern::majority())
+        .write_concern(WriteConcern::builder().w(Acknowledgment::Majority).build())
+        .build();
+    let defaults = SessionOptions::builder().default_transaction_options(options.clone()).build();
+    let mut session = client.start_session().with_options(defaults).await?;
+    session.start_transaction().with_options(options).await?;
+    while let Err(error) = update_data(&coll, &mut session).await {
+        if !error.contains_label(TRANSIENT_TRANSACTION_ERROR) {
+            session.abort_transaction().await?;
+            return Err(error.into());
+        }
+    }
+    while let Err(error) = session.commit_transaction().await {
+        if !error.contains_label(UNKNOWN_TRANSACTION_COMMIT_RESULT) {
+            return Err(error.into());
+        }
+    }
+    let my_data = "my data".to_string();
+    let run = session.start_transaction().and_run((&coll, &my_data), |session, (coll, my_data)| {
+        async move { coll.insert_one(doc! { "data": *my_data }).session(session).await }.boxed()
+    });
+    fn may_be_spawned<T: Send>(future: T) -> T {
+        future
+    }
+    may_be_spawned(run).await?;
+    let owned = coll.clone();
+    session
+        .start_transaction()
+        .and_run2(async move |session| {
+            owned.insert_one(doc! { "data": my_data.clone() }).session(session).await
+        })
+        .await?;
+    let mut cursor: SessionCursor<Document> = coll.find(doc! {}).session(&mut session).await?;
+    while let Some(document) = cursor.next(&mut session).await.transpose()? {
+        drop(document);
+    }
+    let rest: Vec<Document> = cursor.stream(&mut session).try_collect().await?;
+    let again = client.clone().start_session().snapshot(true).causal_consistency(false).await?;
+    drop((
+        again.snapshot_time(),
+        again.cluster_time(),
+        again.operation_time(),
+        again.id().clone(),
+        again.client(),
+        rest,
+    ));
+    Ok(())
 }

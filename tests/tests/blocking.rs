@@ -3,7 +3,7 @@
 use quorate_blocking::bson::{Document, doc};
 use quorate_blocking::error::{ErrorKind, Result};
 use quorate_blocking::options::{ClientOptions, WriteConcern};
-use quorate_blocking::{Client, Collection, IndexModel, Run};
+use quorate_blocking::{Client, ClientSession, Collection, IndexModel, Run, RunTransaction};
 use quorate_harness::{Features, ReplicaSet};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{OnceLock, PoisonError, RwLock};
@@ -173,6 +173,47 @@ fn the_async_client_is_the_same_one() {
     smol::block_on(async { theirs.insert_one(doc! { "_id": 1 }).await.expect("an insert") });
     assert_eq!(things.count_documents(doc! {}).run().expect("a count"), 1);
     assert_eq!(Client::from(same).options().repl_set_name.as_deref(), Some("rs"));
+}
+
+#[test]
+fn transactions_are_run_too() {
+    let _shared = STEPS.read().unwrap_or_else(PoisonError::into_inner);
+    let client = client();
+    let things = fresh::<Document>(&client);
+    things.insert_one(doc! { "_id": 0, "n": 0 }).run().expect("an insert");
+    let mut session = client.start_session().run().expect("a session");
+    session.start_transaction().run().expect("none in progress");
+    things.insert_many((1..5).map(|id| doc! { "_id": id })).session(&mut session).run().expect("inserts");
+    let mut found = things.find(doc! {}).batch_size(2).session(&mut session).run().expect("a read");
+    let inside: Result<Vec<Document>> = found.iter(&mut session).collect();
+    assert_eq!(inside.expect("documents").len(), 5);
+    assert_eq!(things.count_documents(doc! {}).run().expect("a count"), 1);
+    session.commit_transaction().run().expect("a commit");
+    assert_eq!(things.count_documents(doc! {}).run().expect("a count"), 5);
+
+    // Two threads that get in each other's way.
+    let add = || {
+        let mut session = client.start_session().run().expect("a session");
+        for _ in 0..10 {
+            let add = |session: &mut ClientSession| {
+                let found =
+                    things.find_one(doc! { "_id": 0 }).session(&mut *session).run()?.unwrap_or_default();
+                let n = found.get_i32("n").unwrap_or_default() + 1;
+                things.update_one(doc! { "_id": 0 }, doc! { "$set": { "n": n } }).session(session).run()
+            };
+            session.start_transaction().run_with(add).expect("in the end");
+        }
+    };
+    std::thread::scope(|threads| {
+        threads.spawn(add);
+        threads.spawn(add);
+    });
+    let found = things.find_one(doc! { "_id": 0 }).run().expect("a read").expect("a document");
+    assert_eq!(found.get_i32("n").expect("a number"), 20);
+    session.start_transaction().run().expect("none in progress");
+    things.delete_one(doc! { "_id": 0 }).session(&mut session).run().expect("a deletion");
+    session.abort_transaction().run().expect("never an error of the server");
+    assert_eq!(things.count_documents(doc! {}).run().expect("a count"), 5);
 }
 
 /// The guide's program: it writes for ever, and a primary steps down under it.

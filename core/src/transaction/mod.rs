@@ -11,6 +11,25 @@
 //!
 //! A retry begins again with step 2.
 //!
+//! # The states
+//!
+//! Each call in each state, as in the diagram of "ClientSession changes" and the sections "startTransaction", "commitTransaction" and
+//! "abortTransaction"; what is refused changes nothing. The test `every_call_in_every_state` holds the code to this table.
+//!
+//! | in | `start` | an operation is sent | `commit` | `abort` |
+//! |---|---|---|---|---|
+//! | none | starting | none | refused | refused |
+//! | starting | refused | in progress, with `startTransaction` | committed, nothing sent | aborted, nothing sent |
+//! | in progress | refused | in progress | committed, sent | aborted, sent |
+//! | committed | starting | none | committed, sent again if it was before | refused |
+//! | aborted | starting | none | refused | refused |
+//!
+//! # The pin
+//!
+//! The first command of a transaction pins the session to the mongos it goes to ("Mongos Pinning"). "When to unpin", by its numbers:
+//! 1 [`Transaction::handle_selected`] and [`Transaction::handle_error`] of an abort; 2, 3 [`Transaction::handle_error`]; 4
+//! [`Transaction::start`]; 5 [`Transaction::operation`]; 6 the session is gone.
+//!
 //! Source: transactions specification.
 
 mod concern;
