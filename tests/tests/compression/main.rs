@@ -12,7 +12,6 @@ use quorate::bson::{Binary, Bson, Document, doc};
 use quorate::options::{Compressor, WriteConcern};
 use quorate::{Client, Collection};
 use quorate_harness::Standalone;
-use quorate_harness::fixtures::DEFAULT_VERSION;
 use std::ops::Sub;
 use std::sync::OnceLock;
 
@@ -38,7 +37,7 @@ struct Server {
 impl Server {
     fn start(compressors: &str) -> Self {
         let arguments = ["--networkMessageCompressors", compressors];
-        let standalone = Standalone::start_with(DEFAULT_VERSION, &arguments).expect("a server");
+        let standalone = Standalone::builder().extra_args(arguments).start().expect("a server");
         Server { standalone, turn: Mutex::new(()) }
     }
 

@@ -150,6 +150,10 @@ impl ReplicaSetBuilder {
         let mut args: Vec<String> = vec!["--replSet".into(), self.name.clone()];
         args.extend(["--oplogSize".into(), "64".into()]);
         args.extend(set_up.args.iter().cloned());
+        if self.version.starts_with("4.4") && set_up.certificates.is_some() {
+            // Over TLS, its oplog fetcher now and then misses what a streaming cursor sends, until a time-out of a minute.
+            args.extend(["--setParameter".into(), "oplogFetcherUsesExhaust=false".into()]);
+        }
         args.extend(self.extra_args.iter().cloned());
         let mut servers = Vec::new();
         for i in 0..self.members.len() {
