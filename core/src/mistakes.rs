@@ -55,11 +55,21 @@ pub enum Mistake {
     GetMoreElsewhere,
     /// A cursor that is dropped is not closed on the server.
     CursorNotClosed,
+    /// Behind a load balancer a cursor's next batch is asked for on any connection.
+    CursorNotPinned,
+    /// Every command of a transaction says that it starts it.
+    StartsEveryTime,
+    /// A commit is not repeated.
+    CommitOnce,
+    /// A repeated commit does not wait for a majority.
+    CommitConcernKept,
+    /// A transaction goes on with any router.
+    TransactionNotPinned,
 }
 
 impl Mistake {
     /// All of them.
-    pub const ALL: [Mistake; 25] = [
+    pub const ALL: [Mistake; 30] = [
         Mistake::NewNumberOnRetry,
         Mistake::EverythingRetried,
         Mistake::LabelMissing,
@@ -85,6 +95,11 @@ impl Mistake {
         Mistake::WtimeoutIsFailure,
         Mistake::GetMoreElsewhere,
         Mistake::CursorNotClosed,
+        Mistake::CursorNotPinned,
+        Mistake::StartsEveryTime,
+        Mistake::CommitOnce,
+        Mistake::CommitConcernKept,
+        Mistake::TransactionNotPinned,
     ];
 
     /// The one of that name, as `Debug` shows it.

@@ -239,8 +239,7 @@ impl ClientSession {
             fields.read_concern = self.read_concern(&fields, concern);
             return fields;
         }
-        let given = self.transaction_options.write_concern.clone().unwrap_or_default();
-        fields.write_concern = given;
+        fields.write_concern = self.given_write_concern();
         if command == TransactionCommand::Commit {
             fields.max_time = self.transaction_options.max_commit_time;
             if self.transaction.is_commit_repeated() {
@@ -248,6 +247,11 @@ impl ClientSession {
             }
         }
         fields
+    }
+
+    /// The write concern of its transaction, as it was asked for.
+    pub(crate) fn given_write_concern(&self) -> WriteConcern {
+        self.transaction_options.write_concern.clone().unwrap_or_default()
     }
 
     fn read_concern(&self, fields: &SessionFields, concern: &ReadConcernField) -> SentReadConcern {

@@ -119,6 +119,7 @@ impl Driver {
         let in_transaction =
             operation.client_session.as_ref().is_some_and(|session| session.held().is_some());
         let stays = self.options.load_balanced && operation.keep_session && !in_transaction;
+        let stays = stays && !mistaken!(self.options, CursorNotPinned);
         if stays && summary.cursor.is_some_and(is_open) { Bond::To(connection) } else { Bond::Free }
     }
 
@@ -195,6 +196,7 @@ impl Driver {
     fn attempt(&self, operation: &Operation) -> Attempt {
         let retry = match operation.retry {
             // "Drivers MUST retry the commitTransaction and abortTransaction commands even when retryWrites has been disabled."
+            _ if operation.ends_transaction() && mistaken!(self.options, CommitOnce) => Retry::Never,
             retry if operation.ends_transaction() => retry,
             _ if operation.is_in_transaction() => Retry::Never,
             Retry::Never if mistaken!(self.options, EverythingRetried) => Retry::Read,

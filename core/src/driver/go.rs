@@ -182,6 +182,7 @@ impl Driver {
     fn pin(&mut self, operation: &mut Operation, connection: ConnectionId, server: &ServerDescription) {
         let Some(session) = &mut operation.client_session else { return };
         let routes = matches!(server.server_type, ServerType::Mongos | ServerType::LoadBalancer);
+        let routes = routes && !mistaken!(self.options, TransactionNotPinned);
         session.handle_selected(routes.then_some(&server.address));
         if !self.options.load_balanced {
             return;
@@ -206,7 +207,12 @@ impl Driver {
         let mut read_preference = read_preference_to_send(&operation.criteria, single, server.server_type);
         if let Some(session) = &operation.client_session {
             txn_number = session.txn_number(operation.command).or(txn_number);
-            fields = Some(Box::new(session.fields(operation.command, &operation.read_concern)));
+            let mut said = session.fields(operation.command, &operation.read_concern);
+            said.start_transaction |= said.in_transaction && mistaken!(self.options, StartsEveryTime);
+            if mistaken!(self.options, CommitConcernKept) && operation.ends_transaction() {
+                said.write_concern = session.given_write_concern();
+            }
+            fields = Some(Box::new(said));
             // "The cluster time to send is the higher of the client's and the session's" (driver sessions specification, "Gossipping
             // the cluster time").
             let known = cluster_time.and_then(ClusterTime::timestamp);

@@ -51,11 +51,27 @@ pub(super) struct Seen {
     pub(super) began: Instant,
 }
 
+/// What one attempt at a transaction appended; among the writes as well.
+#[derive(Clone, Debug)]
+pub(super) struct Txn {
+    pub(super) op: u32,
+    pub(super) pushes: Vec<(i32, i64)>,
+}
+
+/// The lists that one transaction read, without what it wrote itself.
+#[derive(Clone, Debug)]
+pub(super) struct Snapshot {
+    pub(super) op: u32,
+    pub(super) lists: BTreeMap<i32, Vec<i64>>,
+}
+
 /// All of it.
 #[derive(Debug, Default)]
 pub(super) struct History {
     pub(super) writes: Vec<Write>,
     pub(super) seen: Vec<Seen>,
+    pub(super) transactions: Vec<Txn>,
+    pub(super) snapshots: Vec<Snapshot>,
 }
 
 /// What the data was in the end.
@@ -89,11 +105,32 @@ impl History {
                 .map_err(|(rule, why)| (rule, format!("token {token} of list {key}: {why}")))?;
         }
         self.check_documents(data, may_lose)?;
+        self.check_transactions(data)?;
         self.seen.iter().try_for_each(|seen| {
             let found = check_list(seen.key, &seen.tokens, &pushes)
                 .and_then(|()| check_seen(plan, seen, &pushes, data));
             found.map_err(|(rule, why)| (rule, format!("list {} as #{} saw it: {why}", seen.key, seen.op)))
         })
+    }
+
+    /// A transaction is there whole or not at all, at the end and to every other one.
+    fn check_transactions(&self, data: &Data) -> Found {
+        let end = Snapshot { op: 0, lists: data.lists.clone() };
+        for snapshot in self.snapshots.iter().chain([&end]) {
+            for txn in &self.transactions {
+                let read = txn.pushes.iter().filter_map(|(key, token)| {
+                    snapshot.lists.get(key).map(|list| list.contains(token))
+                });
+                let (there, missing): (Vec<bool>, Vec<bool>) = read.partition(|there| *there);
+                if !there.is_empty() && !missing.is_empty() {
+                    let by = if snapshot.op == 0 { "in the end".into() } else { format!("to #{}", snapshot.op) };
+                    let text =
+                        format!("of the transaction #{} half is there {by}: {:?}", txn.op, txn.pushes);
+                    return Err((Rule::Atomic, text));
+                }
+            }
+        }
+        Ok(())
     }
 
     fn check_documents(&self, data: &Data, may_lose: bool) -> Found {
@@ -207,6 +244,11 @@ pub(super) fn token(op: u32) -> i64 {
     i64::from(op) * PER_OP
 }
 
+/// A token of a transaction: the operation, the attempt at it, the push.
+pub(super) fn txn_token(op: u32, attempt: u32, push: usize) -> i64 {
+    (i64::from(op) * 100_000 + i64::from(attempt)) * PER_OP + 1_000_000_000 + push as i64
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -224,7 +266,7 @@ mod tests {
     }
 
     fn verdict(writes: Vec<Write>, list: &[i64]) -> Option<Rule> {
-        let history = History { writes, seen: Vec::new() };
+        let history = History { writes, ..History::default() };
         let data = Data { lists: [(0, list.to_vec())].into(), docs: BTreeMap::new() };
         history.check(&plan(), &data).err().map(|(rule, _)| rule)
     }
@@ -252,7 +294,7 @@ mod tests {
             let writes = vec![doc(Effect::Insert(7), inserted), doc(Effect::Delete(7), deleted)];
             let docs = if there { [(7, 1)].into() } else { BTreeMap::new() };
             let data = Data { lists: BTreeMap::new(), docs };
-            History { writes, seen: Vec::new() }.check(&plan(), &data).err().map(|(rule, _)| rule)
+            History { writes, ..History::default() }.check(&plan(), &data).err().map(|(rule, _)| rule)
         };
         assert_eq!(check(Known::Durable, Known::Never, true), None);
         assert_eq!(check(Known::Durable, Known::Never, false), Some(Rule::Durable));

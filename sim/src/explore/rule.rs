@@ -26,7 +26,9 @@ pub enum Rule {
     Retries,
     /// An operation goes to a server it may go to; a cursor's batches come from where the cursor is.
     Placement,
-    /// A session is used by one operation at a time, and its numbers rise.
+    /// A transaction is there whole or not at all, and nobody sees what is not committed.
+    Atomic,
+    /// A session is used by one operation at a time, and its numbers rise; commands of a transaction carry what they must.
     Sessions,
     /// Nothing fails where nothing is wrong.
     Unprovoked,
@@ -64,6 +66,7 @@ impl Rule {
             Rule::Answers => "answers",
             Rule::Retries => "retries",
             Rule::Placement => "placement",
+            Rule::Atomic => "atomic",
             Rule::Sessions => "sessions",
             Rule::Unprovoked => "unprovoked",
             Rule::Stale => "stale",

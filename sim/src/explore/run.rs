@@ -125,7 +125,12 @@ impl Run<'_> {
         let database = client.database(DATABASE);
         let fixed: Vec<Document> = (0..FIXED).map(|id| doc! { "_id": id, "group": id % 3 }).collect();
         let lists: Vec<Document> = (0..LISTS).map(|id| doc! { "_id": id, "t": [] }).collect();
-        for (name, documents) in [("fixed", fixed), ("lists", lists)] {
+        let mut collections = vec![("fixed", fixed), ("lists", lists)];
+        if self.plan.has_transactions() {
+            let pairs = (LISTS..2 * LISTS).map(|id| doc! { "_id": id, "t": [] });
+            collections.push(("pairs", pairs.collect()));
+        }
+        for (name, documents) in collections {
             let collection = database.collection::<Document>(name);
             collection.insert_many(documents).await.map_err(|error| error.to_string())?;
         }
@@ -166,6 +171,7 @@ impl Run<'_> {
                 client: clients[task.client].clone(),
                 number: task.client,
                 own: Vec::new(),
+                session: None,
             };
             (task.number, self.cluster.spawn(worker.run(task.clone())))
         };
@@ -289,6 +295,7 @@ impl Run<'_> {
 fn pause(op: &super::plan::OpPlan) -> u64 {
     match op.act {
         super::plan::Act::Scan { pause_us, .. } => op.pause_us + pause_us * (FIXED as u64 + 1),
+        super::plan::Act::Transaction(ref plan) => op.pause_us + plan.pauses_us(),
         _ => op.pause_us,
     }
 }

@@ -75,7 +75,8 @@ fn lagging(cluster: &Cluster) -> Vec<String> {
 
 /// The data that will last.
 pub(super) fn committed(cluster: &Cluster) -> Data {
-    data(cluster.committed(DATABASE, "lists"), cluster.committed(DATABASE, "docs"))
+    let committed = |name: &str| cluster.committed(DATABASE, name);
+    data([committed("lists"), committed("pairs")].concat(), committed("docs"))
 }
 
 fn data(lists: Vec<Arc<Document>>, docs: Vec<Arc<Document>>) -> Data {
@@ -99,7 +100,8 @@ pub(super) fn agree(cluster: &Cluster, committed: &Data) -> Result<(), (Rule, St
             continue;
         }
         let documents = |name: &str| cluster.documents(process, DATABASE, name);
-        let own = data(documents("lists"), documents("docs"));
+        let lists = [documents("lists"), documents("pairs")].concat();
+        let own = data(lists, documents("docs"));
         match shards.get(&shard) {
             Some(first) if *first != own => {
                 return Err((

@@ -4,12 +4,14 @@ mod clients;
 mod faults;
 mod shape;
 mod tasks;
+mod transactions;
 
 pub use clients::{ClientPlan, Monitoring, WriteDefault};
 pub use faults::{Fault, FaultPlan, Injury, Strike, Who};
 pub use shape::{Kind, LinkPlan, MemberKind, MemberPlan, Shape};
 pub use tasks::{Act, Concern, DeleteBy, Level, Mode, OpPlan, PushBy, ReadBy, TaskPlan};
 pub(super) use tasks::{FIXED, LISTS, PER_OP};
+pub use transactions::{Ending, Step, TxnLevel, TxnPlan};
 
 use super::draw::Draw;
 use std::fmt;
@@ -51,9 +53,20 @@ impl Plan {
         let class = draw.weighted(&[(12, Class::Quiet), (28, Class::Failover), (60, Class::Chaos)]);
         let shape = Shape::draw(&mut Draw::new(seed, "shape"), class);
         let clients = clients::draw(&mut Draw::new(seed, "clients"), class, &shape);
-        let tasks = tasks::draw(&mut Draw::new(seed, "tasks"), class, &shape, &clients);
-        let (faults, heal_at) = faults::draw(&mut Draw::new(seed, "faults"), class, &shape);
+        let mut tasks = tasks::draw(&mut Draw::new(seed, "tasks"), class, &shape, &clients);
+        let mut draw = Draw::new(seed, "transactions");
+        let more = transactions::draw(&mut draw, class, &shape, &clients, &tasks);
+        let (mut faults, heal_at) = faults::draw(&mut Draw::new(seed, "faults"), class, &shape);
+        faults.extend(transactions::fault(&mut draw, class, &more, &faults));
+        faults.sort_by_key(|fault| fault.at);
+        tasks.extend(more);
         Plan { seed, class, shape, clients, tasks, faults, heal_at }
+    }
+
+    /// Whether there are transactions.
+    pub fn has_transactions(&self) -> bool {
+        let is_one = |op: &OpPlan| matches!(op.act, Act::Transaction(_));
+        self.tasks.iter().flat_map(|task| &task.ops).any(is_one)
     }
 
     /// How many operations there are.

@@ -1,7 +1,7 @@
 //! What tasks do.
 
 use super::super::draw::Draw;
-use super::{Class, ClientPlan, Kind, Shape};
+use super::{Class, ClientPlan, Kind, Shape, TxnPlan};
 use std::fmt;
 
 /// One task: operations one after the other.
@@ -98,6 +98,8 @@ pub enum Act {
     Ping,
     /// Lists the collections.
     ListCollections,
+    /// Runs a transaction.
+    Transaction(TxnPlan),
 }
 
 /// How a list is appended to.
@@ -176,7 +178,7 @@ pub enum Level {
     Linearizable,
 }
 
-/// How many lists there are.
+/// How many lists there are; as many more are used by transactions only.
 pub(crate) const LISTS: i32 = 4;
 /// How many documents never change.
 pub(crate) const FIXED: i32 = 24;
@@ -235,7 +237,7 @@ fn act(draw: &mut Draw, class: Class, shape: &Shape) -> Act {
         68..82 => Act::Scan {
             by: draw.weighted(&[(7, ReadBy::Find), (3, ReadBy::Aggregate)]),
             mode: mode(draw, shape),
-            batch: batch(draw, shape),
+            batch: draw.one_of(&[2, 5, 11]),
             stop_after: draw.maybe(25, |draw| draw.between(1, 20) as u32),
             pause_us: draw.weighted(&[(6, 0), (2, 2_000), (1, 80_000)]),
         },
@@ -247,13 +249,6 @@ fn act(draw: &mut Draw, class: Class, shape: &Shape) -> Act {
         94..98 => Act::Ping,
         _ => Act::ListCollections,
     }
-}
-
-/// Behind a load balancer the client does not keep a cursor's connection yet: everything comes in one batch there.
-fn batch(draw: &mut Draw, shape: &Shape) -> u32 {
-    let balanced = matches!(shape.kind, Kind::Sharded { balanced: true, .. });
-    let drawn = draw.one_of(&[2, 5, 11]);
-    if balanced { 100 } else { drawn }
 }
 
 fn read(draw: &mut Draw, shape: &Shape, key: i32) -> Act {

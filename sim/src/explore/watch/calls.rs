@@ -14,6 +14,14 @@ pub(crate) enum CallKind {
     Write,
     /// Anything that must not be.
     Once,
+    /// A statement of a transaction, which must not be either.
+    Statement,
+    /// The commit of a transaction, which may always be sent again.
+    Commit,
+    /// The abort of a transaction, likewise; it never fails.
+    Abort,
+    /// A whole transaction, with what it is made of in calls of their own, but for its ends.
+    Whole,
 }
 
 /// Where a call may go.

@@ -1,8 +1,9 @@
 //! A client's commands: where they go, under which ids, how often, and what comes of them.
 
-use super::Record;
+use super::{Record, Watched};
 use super::calls::{Attempt, AttemptEnd, CallKind, Place};
 use super::topology::suitable;
+use super::transactions::{Pin, Transaction};
 use crate::explore::rule::Rule;
 use bson::spec::BinarySubtype;
 use bson::{Bson, Document};
@@ -36,6 +37,7 @@ struct Session {
     used_by: Option<i32>,
     /// The highest number, and the call that it was for.
     txn: Option<(i64, Option<usize>)>,
+    transaction: Option<Transaction>,
 }
 
 #[derive(Debug)]
@@ -103,7 +105,7 @@ impl Record {
             txn,
             end: None,
         };
-        let fits = self.use_session(client, event.request_id, lsid.as_deref(), txn, cursor);
+        let fits = self.use_session(client, event, lsid.as_deref(), cursor);
         let fits = fits.and_then(|()| self.use_cursor(client, event, cursor));
         let in_use = self.clients[client].pools.is_in_use(address, event.connection.id);
         let Some(call) = call else { return fits };
@@ -120,15 +122,15 @@ impl Record {
     fn use_session(
         &mut self,
         client: usize,
-        request: i32,
+        event: &CommandStartedEvent,
         lsid: Option<&[u8]>,
-        txn: Option<i64>,
         cursor: Option<i64>,
     ) -> Fits {
-        let current = self.current;
+        let (current, txn) = (self.current, event.command.get_i64("txnNumber").ok());
+        let pin = self.pin_of(client, event);
         let Some(lsid) = lsid else { return Ok(()) };
         let op = current.map(|call| self.calls[call].op);
-        let commands = &mut self.clients[client].commands;
+        let Watched { commands, pools, .. } = &mut self.clients[client];
         for (id, other) in &commands.cursors {
             let same = other.lsid.as_deref() == Some(lsid);
             let alive = other
@@ -142,8 +144,17 @@ impl Record {
             }
         }
         let session = commands.sessions.entry(lsid.to_vec()).or_default();
-        if session.used_by.replace(request).is_some() {
+        if session.used_by.replace(event.request_id).is_some() {
             return broken(Rule::Sessions, "a session is used by two commands at a time");
+        }
+        if event.command.contains_key("autocommit") {
+            let last = session.txn.map(|(last, _)| last);
+            session.txn = txn.map(|txn| (txn, current)).or(session.txn);
+            let is_open = |at: &ServerAddress, connection| pools.is_open(at, connection);
+            return Transaction::note(&mut session.transaction, event, last, pin, is_open);
+        }
+        if current.is_some_and(|call| self.calls[call].kind == CallKind::Statement) {
+            return broken(Rule::Sessions, format!("{} of a transaction says nothing of it", event.command_name));
         }
         match (session.txn, txn) {
             (Some((last, by)), Some(new)) if new < last || (new == last && by != current) => {
@@ -154,6 +165,16 @@ impl Record {
                 Ok(())
             }
             (_, None) => Ok(()),
+        }
+    }
+
+    /// What keeps the transactions of a client together.
+    fn pin_of(&self, client: usize, event: &CommandStartedEvent) -> Pin {
+        let topology = self.clients[client].topologies.now();
+        match topology.map(|topology| topology.topology_type) {
+            _ if event.service_id.is_some() => Pin::Connection,
+            Some(TopologyType::Sharded) => Pin::Server,
+            _ => Pin::None,
         }
     }
 
@@ -194,7 +215,8 @@ impl Record {
         if let Some(last) = same.last().filter(|_| call.place != Place::Cursor) {
             since = last.end.as_ref().map_or(since, |(at, _)| *at);
             let allowed = match call.kind {
-                CallKind::Once => 1,
+                CallKind::Once | CallKind::Statement => 1,
+                CallKind::Whole => usize::MAX,
                 CallKind::Read if !plan.retry_reads => 1,
                 CallKind::Write if !plan.retry_writes || last.txn.is_none() => 1,
                 _ if plan.timeout_ms.is_some() => MOST_ATTEMPTS,
@@ -203,7 +225,8 @@ impl Record {
             if same.len() >= allowed {
                 return broken(Rule::Retries, format!("{} sent {} times", attempt.command, same.len() + 1));
             }
-            if call.kind == CallKind::Write && (last.txn, &last.lsid) != (attempt.txn, &attempt.lsid) {
+            let numbered = matches!(call.kind, CallKind::Write | CallKind::Commit | CallKind::Abort);
+            if numbered && (last.txn, &last.lsid) != (attempt.txn, &attempt.lsid) {
                 return broken(Rule::Retries, format!("{} sent again as something new", attempt.command));
             }
         }
@@ -228,6 +251,7 @@ impl Record {
         let mut placed = false;
         for (topology, servers) in topologies {
             let again = topology.topology_type == TopologyType::Sharded
+                && call.kind != CallKind::Whole
                 && failed.contains(&&attempt.server)
                 && servers.iter().any(|server| !failed.contains(server));
             placed |= servers.contains(&&attempt.server) && !again;
@@ -280,9 +304,17 @@ impl Record {
             matches!(*error.kind, ErrorKind::Io(_)) && !error.contains_label(labels::RETRYABLE_WRITE_ERROR);
         let numbered = sent.call.is_some_and(|call| {
             let call = &self.calls[call];
-            call.kind == CallKind::Write && call.attempts.last().is_some_and(|attempt| attempt.txn.is_some())
+            matches!(call.kind, CallKind::Write | CallKind::Commit | CallKind::Abort)
+                && call.attempts.last().is_some_and(|attempt| attempt.txn.is_some())
         });
         let watched = &mut self.clients[client];
+        let unpins = error.contains_label(labels::TRANSIENT_TRANSACTION_ERROR)
+            || error.contains_label(labels::UNKNOWN_TRANSACTION_COMMIT_RESULT);
+        if let Some(session) = sent.lsid.as_ref().and_then(|lsid| watched.commands.sessions.get_mut(lsid))
+            && let Some(transaction) = session.transaction.as_mut().filter(|_| unpins)
+        {
+            transaction.unpin();
+        }
         if unlabelled && numbered {
             return broken(Rule::Retries, format!("{}, without its label", text()));
         }

@@ -12,6 +12,9 @@ type Fits = Result<(), (Rule, String)>;
 /// A deadline is kept to the microsecond where no time passes in between; so much is let pass.
 const SLACK: Duration = Duration::from_millis(2);
 
+/// WriteConflict.
+const WRITE_CONFLICT: i32 = 112;
+
 impl Record {
     /// Notes that a call begins; gives its number.
     pub(in crate::explore) fn begin_call(&mut self, call: Call) -> usize {
@@ -41,6 +44,7 @@ impl Record {
             in_time(watched, call),
             tried_again(watched, call, now),
             answered(call, &end),
+            labelled(call, &end),
             if self.lost_again { Ok(()) } else { unprovoked(plan, op, watched, call, &end) },
             self.prompt(plan, watched, call, now),
         ];
@@ -53,7 +57,8 @@ impl Record {
     /// After a failover an operation is done within milliseconds of the moment it could be.
     fn prompt(&self, plan: &Plan, watched: &Watched, call: &Call, now: Instant) -> Fits {
         let (Class::Failover, Some(served)) = (plan.class, self.served_since) else { return Ok(()) };
-        if self.lost_again || !matches!(call.place, Place::Writable | Place::By(Mode::Primary)) {
+        let whole = call.kind == CallKind::Whole;
+        if self.lost_again || whole || !matches!(call.place, Place::Writable | Place::By(Mode::Primary)) {
             return Ok(());
         }
         // What is lost comes back then, and others may replicate from it or look for somebody else, for which servers of 6.0 take up
@@ -89,6 +94,9 @@ fn promptly(plan: &Plan, watched: &Watched, call: &Call) -> Duration {
 
 /// No call outlives its deadline.
 fn in_time(watched: &Watched, call: &Call) -> Fits {
+    if call.kind == CallKind::Whole {
+        return Ok(());
+    }
     let (Some(limit), Some(took)) = (watched.plan.timeout_ms.map(Duration::from_millis), call.took()) else {
         return Ok(());
     };
@@ -123,7 +131,10 @@ fn tried_again(watched: &Watched, call: &Call, now: Instant) -> Fits {
 fn may_be_repeated(watched: &Watched, call: &Call, attempt: &Attempt, error: &Error) -> bool {
     let network = matches!(*error.kind, ErrorKind::Io(_) | ErrorKind::Interrupted { .. });
     match call.kind {
-        CallKind::Once => false,
+        CallKind::Once | CallKind::Statement | CallKind::Whole => false,
+        CallKind::Commit | CallKind::Abort => {
+            network || error.contains_label(labels::RETRYABLE_WRITE_ERROR)
+        }
         CallKind::Read => {
             let code = matches!(&*error.kind, ErrorKind::Command(error) if is_retryable_read(error.code));
             watched.plan.retry_reads && (network || code)
@@ -138,7 +149,8 @@ fn may_be_repeated(watched: &Watched, call: &Call, attempt: &Attempt, error: &Er
 /// A result says what the last reply said.
 fn answered(call: &Call, end: &CallEnd) -> Fits {
     let wrong = |text: &str| Err((Rule::Answers, text.to_owned()));
-    let last = call.attempts.last().and_then(|attempt| attempt.end.as_ref()).map(|(_, end)| end);
+    let last = call.attempts.last().filter(|_| call.kind != CallKind::Whole);
+    let last = last.and_then(|attempt| attempt.end.as_ref()).map(|(_, end)| end);
     match (end, last) {
         (CallEnd::Failed(error), last) => {
             let impossible = matches!(
@@ -148,6 +160,7 @@ fn answered(call: &Call, end: &CallEnd) -> Fits {
                     | ErrorKind::BsonDeserialization { .. }
                     | ErrorKind::Incompatible { .. }
                     | ErrorKind::SessionsNotSupported
+                    | ErrorKind::Transaction { .. }
                     | ErrorKind::Shutdown
             );
             if impossible {
@@ -168,6 +181,7 @@ fn answered(call: &Call, end: &CallEnd) -> Fits {
                 _ => Ok(()),
             }
         }
+        (CallEnd::Ok, _) if call.kind == CallKind::Abort => Ok(()),
         (CallEnd::Ok, Some(AttemptEnd::Failed(error))) => {
             wrong(&format!("a failure was made a success: {error}"))
         }
@@ -179,6 +193,37 @@ fn answered(call: &Call, end: &CallEnd) -> Fits {
         }
         _ => Ok(()),
     }
+}
+
+/// Errors in transactions carry the labels that say what is to be done (transactions specification, "Error Labels").
+fn labelled(call: &Call, end: &CallEnd) -> Fits {
+    let CallEnd::Failed(error) = end else { return Ok(()) };
+    let transient = error.contains_label(labels::TRANSIENT_TRANSACTION_ERROR);
+    let unknown = error.contains_label(labels::UNKNOWN_TRANSACTION_COMMIT_RESULT);
+    let no_reply = matches!(
+        *error.kind,
+        ErrorKind::Io(_)
+            | ErrorKind::ServerSelection { .. }
+            | ErrorKind::ConnectionPoolCleared { .. }
+            | ErrorKind::WaitQueueTimeout { .. }
+            | ErrorKind::Interrupted { .. }
+    );
+    let wrong = match call.kind {
+        CallKind::Statement => {
+            (no_reply && !transient) || unknown || error.contains_label(labels::RETRYABLE_WRITE_ERROR)
+        }
+        CallKind::Commit => {
+            let unknowable = no_reply || matches!(*error.kind, ErrorKind::Timeout { .. });
+            (unknowable && !unknown) || (transient && unknown)
+        }
+        CallKind::Abort => return Err((Rule::Answers, format!("an abort fails: {error}"))),
+        _ => false,
+    };
+    if wrong {
+        let labels: Vec<&str> = error.labels().collect();
+        return Err((Rule::Retries, format!("an error in a transaction has the labels {labels:?}")));
+    }
+    Ok(())
 }
 
 /// A write that took place and is not replicated as asked is reported as that.
@@ -208,10 +253,18 @@ fn unprovoked(plan: &Plan, op: &OpPlan, watched: &Watched, call: &Call, end: &Ca
         _ => false,
     };
     let nodes = matches!(op.act.concern(), Some(Concern::Nodes(..)));
+    // Somebody else may be writing the same; and what is lost with a primary is to be begun anew, or confirmed.
+    let transient = error.contains_label(labels::TRANSIENT_TRANSACTION_ERROR);
+    let conflict = transient && error.code() == Some(WRITE_CONFLICT);
+    let unknown = error.contains_label(labels::UNKNOWN_TRANSACTION_COMMIT_RESULT);
     let failed = match plan.class {
+        Class::Quiet if call.kind == CallKind::Statement => !conflict,
         Class::Quiet => !(expected && (nodes || watched.plan.wait_queue_ms.is_some())),
         Class::Failover => match call.kind {
             CallKind::Once => false,
+            CallKind::Statement => !transient,
+            CallKind::Commit => !transient && !unknown,
+            CallKind::Abort | CallKind::Whole => true,
             CallKind::Read => watched.plan.retry_reads,
             CallKind::Write => watched.plan.retry_writes && !expected,
         },

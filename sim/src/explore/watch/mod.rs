@@ -7,6 +7,7 @@ mod ends;
 mod pools;
 mod tagged;
 mod topology;
+mod transactions;
 
 pub(super) use calls::{Call, CallEnd, CallKind, Place};
 pub(super) use tagged::Tagged;

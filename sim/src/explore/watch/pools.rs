@@ -166,6 +166,11 @@ impl Pools {
         })
     }
 
+    /// Whether that connection is open.
+    pub(crate) fn is_open(&self, address: &ServerAddress, id: u32) -> bool {
+        self.pools.get(address).is_some_and(|pool| pool.conns.contains_key(&id))
+    }
+
     /// Whether an operation may use that connection now.
     pub(crate) fn is_in_use(&self, address: &ServerAddress, id: u32) -> bool {
         let uses = |pool: &Pool| pool.conns.get(&id).is_some_and(|conn| conn.state == State::InUse);

@@ -19,9 +19,10 @@ impl<'f, T> Tagged<'f, T> {
     }
 
     fn inside<U>(&mut self, act: impl FnOnce(&mut Self) -> U) -> U {
-        self.recorder.lock().current = Some(self.call);
+        // A call may be part of another.
+        let around = self.recorder.lock().current.replace(self.call);
         let value = act(self);
-        self.recorder.lock().current = None;
+        self.recorder.lock().current = around;
         value
     }
 }

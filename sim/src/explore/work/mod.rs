@@ -2,6 +2,7 @@
 
 mod calls;
 mod reads;
+mod transactions;
 mod writes;
 
 use super::history::{Effect, Known, Seen, Write};
@@ -11,7 +12,7 @@ use super::watch::Recorder;
 use crate::runtime::SimRuntime;
 use bson::Document;
 use quorate::options::{ReadPreference, ReadPreferenceOptions, TagSet};
-use quorate::{Client, Collection};
+use quorate::{Client, ClientSession, Collection};
 use quorate_core::{Duration, ReadConcern, WriteConcern};
 use std::sync::Arc;
 
@@ -28,6 +29,8 @@ pub(super) struct Worker {
     pub(super) number: usize,
     /// Documents that are surely there, and not yet deleted.
     pub(super) own: Vec<i64>,
+    /// What its transactions are run in, between two of them.
+    pub(super) session: Option<ClientSession<SimRuntime>>,
 }
 
 impl Worker {
@@ -56,6 +59,7 @@ impl Worker {
             Act::FindOne { id, mode } => self.find_one(op, *id, *mode).await,
             Act::Ping => self.ping(op).await,
             Act::ListCollections => self.list(op).await,
+            Act::Transaction(plan) => self.transaction(op, plan).await,
         }
     }
 
