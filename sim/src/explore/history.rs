@@ -24,6 +24,8 @@ pub(super) enum Effect {
 pub(super) enum Known {
     /// It was never carried out, and never will be.
     Never,
+    /// If it was carried out it is lost, and never will be again.
+    Lost,
     /// It may have been, or may yet be.
     Maybe,
     /// It was carried out on a primary, and may be rolled back.
@@ -96,6 +98,7 @@ impl History {
             .collect();
         for (key, tokens) in &data.lists {
             check_list(*key, tokens, &pushes)
+                .and_then(|()| nothing_lost_is_there(*key, tokens, &pushes))
                 .map_err(|(rule, why)| (rule, format!("list {key} in the end: {why}")))?;
         }
         let may_lose = plan.faults.iter().any(|fault| fault.fault.may_lose_data());
@@ -118,14 +121,15 @@ impl History {
         let end = Snapshot { op: 0, lists: data.lists.clone() };
         for snapshot in self.snapshots.iter().chain([&end]) {
             for txn in &self.transactions {
-                let read = txn.pushes.iter().filter_map(|(key, token)| {
-                    snapshot.lists.get(key).map(|list| list.contains(token))
-                });
+                let read = txn
+                    .pushes
+                    .iter()
+                    .filter_map(|(key, token)| snapshot.lists.get(key).map(|list| list.contains(token)));
                 let (there, missing): (Vec<bool>, Vec<bool>) = read.partition(|there| *there);
                 if !there.is_empty() && !missing.is_empty() {
-                    let by = if snapshot.op == 0 { "in the end".into() } else { format!("to #{}", snapshot.op) };
-                    let text =
-                        format!("of the transaction #{} half is there {by}: {:?}", txn.op, txn.pushes);
+                    let by =
+                        if snapshot.op == 0 { "in the end".into() } else { format!("to #{}", snapshot.op) };
+                    let text = format!("of the transaction #{} half is there {by}: {:?}", txn.op, txn.pushes);
                     return Err((Rule::Atomic, text));
                 }
             }
@@ -200,6 +204,17 @@ fn check_list(key: i32, tokens: &[i64], pushes: &BTreeMap<(i32, i64), &Write>) -
         }
     }
     Ok(())
+}
+
+/// What a server has said to be lost does not come back.
+fn nothing_lost_is_there(key: i32, tokens: &[i64], pushes: &BTreeMap<(i32, i64), &Write>) -> Found {
+    let is_lost = |token: &&i64| pushes.get(&(key, **token)).is_some_and(|write| write.known == Known::Lost);
+    match tokens.iter().find(is_lost) {
+        Some(token) => {
+            Err((Rule::Once, format!("token {token} is there, and its commit was said to have failed")))
+        }
+        None => Ok(()),
+    }
 }
 
 fn must_be_there(write: &Write, there: bool, may_lose: bool) -> Found {
@@ -285,6 +300,45 @@ mod tests {
         assert_eq!(verdict(writes(), &[1, 2, 9]), Some(Rule::Once));
         assert_eq!(verdict(vec![push(1, Known::Never, 0, 5)], &[1]), Some(Rule::Once));
         assert_eq!(verdict(vec![push(1, Known::Never, 0, 5)], &[]), None);
+    }
+
+    #[test]
+    fn what_was_lost_stays_so_and_may_have_been_seen() {
+        assert_eq!(verdict(vec![push(1, Known::Lost, 0, 5)], &[]), None);
+        assert_eq!(verdict(vec![push(1, Known::Lost, 0, 5)], &[1]), Some(Rule::Once));
+        let seen = Seen { op: 9, key: 0, tokens: vec![1], level: Level::Local, began: at(0) };
+        let saw = |known| {
+            let writes = vec![push(1, known, 0, 5)];
+            let history = History { writes, seen: vec![seen.clone()], ..History::default() };
+            history.check(&plan(), &Data::default()).err().map(|(rule, _)| rule)
+        };
+        assert_eq!(saw(Known::Lost), None);
+        assert_eq!(saw(Known::Never), Some(Rule::Once));
+    }
+
+    #[test]
+    fn a_transaction_is_there_whole_or_not_at_all() {
+        let pushes = vec![(0, 1), (1, 2)];
+        let check = |lists: [&[i64]; 2], read: &[(i32, &[i64])]| {
+            let write =
+                |(key, token)| Write { effect: Effect::Push(key, token), ..push(0, Known::Maybe, 0, 5) };
+            let snapshot = read.iter().map(|(key, tokens)| (*key, tokens.to_vec())).collect();
+            let history = History {
+                writes: pushes.iter().copied().map(write).collect(),
+                seen: Vec::new(),
+                transactions: vec![Txn { op: 3, pushes: pushes.clone() }],
+                snapshots: vec![Snapshot { op: 4, lists: snapshot }],
+            };
+            let lists = (0..).zip(lists.map(<[i64]>::to_vec)).collect();
+            let data = Data { lists, docs: BTreeMap::new() };
+            history.check(&plan(), &data).err().map(|(rule, _)| rule)
+        };
+        assert_eq!(check([&[1], &[2]], &[(0, &[1]), (1, &[2])]), None);
+        assert_eq!(check([&[], &[]], &[(0, &[1]), (1, &[2])]), None);
+        assert_eq!(check([&[1], &[2]], &[(0, &[]), (1, &[])]), None);
+        assert_eq!(check([&[1], &[2]], &[(1, &[2])]), None);
+        assert_eq!(check([&[1], &[]], &[]), Some(Rule::Atomic));
+        assert_eq!(check([&[1], &[2]], &[(0, &[1]), (1, &[])]), Some(Rule::Atomic));
     }
 
     #[test]

@@ -98,7 +98,12 @@ pub(super) fn draw(
 }
 
 /// What may go wrong with their ends.
-pub(super) fn fault(draw: &mut Draw, class: Class, tasks: &[TaskPlan], faults: &[FaultPlan]) -> Option<FaultPlan> {
+pub(super) fn fault(
+    draw: &mut Draw,
+    class: Class,
+    tasks: &[TaskPlan],
+    faults: &[FaultPlan],
+) -> Option<FaultPlan> {
     if class != Class::Chaos || tasks.is_empty() || !draw.chance(50) {
         return None;
     }

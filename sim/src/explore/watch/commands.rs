@@ -1,9 +1,9 @@
 //! A client's commands: where they go, under which ids, how often, and what comes of them.
 
-use super::{Record, Watched};
 use super::calls::{Attempt, AttemptEnd, CallKind, Place};
 use super::topology::suitable;
 use super::transactions::{Pin, Transaction};
+use super::{Record, Watched};
 use crate::explore::rule::Rule;
 use bson::spec::BinarySubtype;
 use bson::{Bson, Document};
@@ -154,7 +154,10 @@ impl Record {
             return Transaction::note(&mut session.transaction, event, last, pin, is_open);
         }
         if current.is_some_and(|call| self.calls[call].kind == CallKind::Statement) {
-            return broken(Rule::Sessions, format!("{} of a transaction says nothing of it", event.command_name));
+            return broken(
+                Rule::Sessions,
+                format!("{} of a transaction says nothing of it", event.command_name),
+            );
         }
         match (session.txn, txn) {
             (Some((last, by)), Some(new)) if new < last || (new == last && by != current) => {
@@ -274,6 +277,11 @@ impl Record {
         let op = sent.call.map(|call| self.calls[call].op);
         let cursor = reply.get_document("cursor").ok().and_then(|cursor| cursor.get_i64("id").ok());
         let commands = &mut self.clients[client].commands;
+        if let Some(session) = sent.lsid.as_ref().and_then(|lsid| commands.sessions.get_mut(lsid))
+            && let Some(transaction) = &mut session.transaction
+        {
+            transaction.answered(reply);
+        }
         match (cursor, sent.cursor) {
             (Some(0), Some(meant)) => drop(commands.cursors.remove(&meant)),
             (Some(id), _) if id != 0 => {

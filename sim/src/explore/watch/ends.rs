@@ -132,9 +132,7 @@ fn may_be_repeated(watched: &Watched, call: &Call, attempt: &Attempt, error: &Er
     let network = matches!(*error.kind, ErrorKind::Io(_) | ErrorKind::Interrupted { .. });
     match call.kind {
         CallKind::Once | CallKind::Statement | CallKind::Whole => false,
-        CallKind::Commit | CallKind::Abort => {
-            network || error.contains_label(labels::RETRYABLE_WRITE_ERROR)
-        }
+        CallKind::Commit | CallKind::Abort => network || error.contains_label(labels::RETRYABLE_WRITE_ERROR),
         CallKind::Read => {
             let code = matches!(&*error.kind, ErrorKind::Command(error) if is_retryable_read(error.code));
             watched.plan.retry_reads && (network || code)

@@ -1,6 +1,7 @@
 //! Transactions as their commands show them: which of them carry what, and where they go.
 
 use crate::explore::rule::Rule;
+use bson::Document;
 use quorate::ServerAddress;
 use quorate::event::command::CommandStartedEvent;
 
@@ -14,6 +15,8 @@ pub(super) struct Transaction {
     connection: u32,
     /// An error that unpins the session has been seen, or its end was sent.
     unpinned: bool,
+    /// What lets another router end it: the latest that a reply had.
+    recovery: Option<Document>,
     /// Whether a commit was sent.
     committed: bool,
 }
@@ -69,6 +72,7 @@ impl Transaction {
                 server: event.connection.address.clone(),
                 connection: event.connection.id,
                 unpinned: false,
+                recovery: None,
                 committed: false,
             });
             return Ok(());
@@ -92,8 +96,15 @@ impl Transaction {
             Pin::Connection => (&connection.address, connection.id) != (&self.server, self.connection),
         };
         if elsewhere && !self.unpinned {
-            let text = format!("{name} of a transaction sent to {}, and it is on {}", connection.address, self.server);
+            let text = format!(
+                "{name} of a transaction sent to {}, and it is on {}",
+                connection.address, self.server
+            );
             return Err((Rule::Placement, text));
+        }
+        let ends = matches!(name, "commitTransaction" | "abortTransaction");
+        if ends && event.command.get_document("recoveryToken").ok() != self.recovery.as_ref() {
+            return broken(format!("{name} without the recovery token that there is"));
         }
         if name == "abortTransaction" {
             self.unpinned = true;
@@ -107,6 +118,13 @@ impl Transaction {
             }
         }
         Ok(())
+    }
+
+    /// A command of it has succeeded.
+    pub(super) fn answered(&mut self, reply: &Document) {
+        if let Ok(token) = reply.get_document("recoveryToken") {
+            self.recovery = Some(token.clone());
+        }
     }
 
     /// A command of it has failed in a way that unpins.

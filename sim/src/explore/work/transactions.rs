@@ -88,13 +88,16 @@ impl Worker {
         calls: u32,
         confirm: bool,
     ) -> (Known, bool) {
+        // Of the commands that say so.
+        let mut all = 0;
         let mut known = Known::Never;
         for number in 0..calls {
             let drop_us = dropped_at(plan, plan.steps.len()).filter(|_| number == 0);
             let commit = session.commit_transaction().into_future();
-            let (call, result) =
-                self.call_for(op, CallKind::Commit, Place::Writable, drop_us, commit).await;
-            let sent = self.recorder.update(|record, _| record.calls[call].was_sent());
+            let (call, result) = self.call_for(op, CallKind::Commit, Place::Writable, drop_us, commit).await;
+            let sent = self.recorder.update(|record, _| record.calls[call].attempts.len());
+            all += sent;
+            let sent = sent > 0;
             match result {
                 None => return (if sent { known.max(Known::Maybe) } else { known }, false),
                 Some(Ok(())) => {
@@ -104,7 +107,7 @@ impl Worker {
                     }
                 }
                 Some(Err(error)) => {
-                    known = self.judge_commit(op, known, sent, &error);
+                    known = self.judge_commit(op, known, all, sent, &error);
                     if !error.contains_label(labels::UNKNOWN_TRANSACTION_COMMIT_RESULT) {
                         break;
                     }
@@ -114,7 +117,7 @@ impl Worker {
         (known, true)
     }
 
-    fn judge_commit(&self, op: &OpPlan, known: Known, sent: bool, error: &Error) -> Known {
+    fn judge_commit(&self, op: &OpPlan, known: Known, all: usize, sent: bool, error: &Error) -> Known {
         let says_no = error.contains_label(labels::TRANSIENT_TRANSACTION_ERROR);
         if known == Known::Durable {
             if says_no {
@@ -125,6 +128,8 @@ impl Worker {
         match says_no {
             // It was carried out, and is lost by now: a majority was not asked for.
             true if known == Known::Applied => Known::Maybe,
+            // An earlier one may have been carried out, and be lost with its primary.
+            true if all > 1 => Known::Lost,
             true => Known::Never,
             false if sent => known.max(Known::Maybe),
             false => known,
@@ -152,14 +157,15 @@ impl Worker {
         let last = attempts.len();
         for (number, attempt) in (1..).zip(attempts) {
             let sent = self.recorder.update(|record, _| {
-                let ends = &record.calls[call].attempts;
-                ends.iter().any(|end| end.command == "commitTransaction" && end.txn == attempt.txn)
+                let ends = record.calls[call].attempts.iter();
+                ends.filter(|end| end.command == "commitTransaction" && end.txn == attempt.txn).count()
             });
             // All of it is done again where nothing came of it only.
             let known = match &result {
+                _ if number < last && sent > 1 => Known::Lost,
                 _ if number < last => Known::Never,
                 Some(Ok(())) => done(plan),
-                _ if sent => Known::Maybe,
+                _ if sent > 0 => Known::Maybe,
                 _ => Known::Never,
             };
             self.conclude(op, attempt, known);
@@ -295,7 +301,8 @@ impl Worker {
 
     /// Notes the number that a statement went out under.
     fn sent_as(&self, call: usize, attempt: &mut Attempt) {
-        let sent = self.recorder.update(|record, _| record.calls[call].attempts.last().and_then(|sent| sent.txn));
+        let sent =
+            self.recorder.update(|record, _| record.calls[call].attempts.last().and_then(|sent| sent.txn));
         attempt.txn = attempt.txn.or(sent);
     }
 
