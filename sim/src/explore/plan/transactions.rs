@@ -142,7 +142,9 @@ fn transaction(draw: &mut Draw, class: Class, shape: &Shape, client: &ClientPlan
         (draw.below(steps.len() as u64 + 1) as usize, draw.below(most) + 1)
     });
     let level = draw.weighted(&[(3, TxnLevel::Unset), (1, TxnLevel::Majority), (1, TxnLevel::Snapshot)]);
-    TxnPlan { steps, level, one: draw.chance(20), ending, drop }
+    // A majority read waits for what the session has written before, which nobody has waited for with `w: 1`.
+    let one = draw.chance(20) && class != Class::Failover;
+    TxnPlan { steps, level, one, ending, drop }
 }
 
 fn step(draw: &mut Draw, own: bool) -> Step {

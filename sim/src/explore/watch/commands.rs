@@ -171,6 +171,16 @@ impl Record {
         }
     }
 
+    /// A call of a transaction has failed with a label that unpins, which needs no command.
+    pub(super) fn unpin(&mut self, client: usize, op: u32) {
+        let attempts = self.calls.iter().rev().filter(|call| call.client == client && call.op == op);
+        let lsid = attempts.flat_map(|call| &call.attempts).find_map(|attempt| attempt.lsid.as_ref());
+        let session = lsid.and_then(|lsid| self.clients[client].commands.sessions.get_mut(lsid));
+        if let Some(transaction) = session.and_then(|session| session.transaction.as_mut()) {
+            transaction.unpin();
+        }
+    }
+
     /// What keeps the transactions of a client together.
     fn pin_of(&self, client: usize, event: &CommandStartedEvent) -> Pin {
         let topology = self.clients[client].topologies.now();

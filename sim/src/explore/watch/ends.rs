@@ -38,6 +38,12 @@ impl Record {
             CallEnd::Failed(error) => format!("#{} fails: {error}", op.id),
         });
         self.calls[number].ended = Some((now, end.clone()));
+        if let CallEnd::Failed(error) = &end
+            && (error.contains_label(labels::TRANSIENT_TRANSACTION_ERROR)
+                || error.contains_label(labels::UNKNOWN_TRANSACTION_COMMIT_RESULT))
+        {
+            self.unpin(self.calls[number].client, op.id);
+        }
         let call = &self.calls[number];
         let watched = &self.clients[call.client];
         let checks = [

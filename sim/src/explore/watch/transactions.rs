@@ -125,6 +125,8 @@ impl Transaction {
         if let Ok(token) = reply.get_document("recoveryToken") {
             self.recovery = Some(token.clone());
         }
+        // Has a label, or is given one, that unpins.
+        self.unpinned |= reply.contains_key("writeConcernError");
     }
 
     /// A command of it has failed in a way that unpins.
