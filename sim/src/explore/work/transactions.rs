@@ -1,7 +1,7 @@
 //! Transactions: by hand and by the convenient way.
 
 use super::super::history::{Effect, Known, Seen, Snapshot, Txn, Write, txn_token};
-use super::super::plan::{Ending, FIXED, LISTS, Level, OpPlan, Step, TxnLevel, TxnPlan};
+use super::super::plan::{Act, Ending, FIXED, LISTS, Level, OpPlan, Step, TxnLevel, TxnPlan};
 use super::super::rule::Rule;
 use super::super::watch::{CallKind, Place};
 use super::Worker;
@@ -107,7 +107,7 @@ impl Worker {
                     }
                 }
                 Some(Err(error)) => {
-                    known = self.judge_commit(op, known, all, sent, &error);
+                    known = self.judge_commit(op, known, (all, sent), &error);
                     if !error.contains_label(labels::UNKNOWN_TRANSACTION_COMMIT_RESULT) {
                         break;
                     }
@@ -117,10 +117,12 @@ impl Worker {
         (known, true)
     }
 
-    fn judge_commit(&self, op: &OpPlan, known: Known, all: usize, sent: bool, error: &Error) -> Known {
+    fn judge_commit(&self, op: &OpPlan, known: Known, (all, sent): (usize, bool), error: &Error) -> Known {
+        let writes = matches!(&op.act, Act::Transaction(plan) if plan.steps.iter().any(|step| matches!(step, Step::Push(..))));
         let says_no = error.contains_label(labels::TRANSIENT_TRANSACTION_ERROR);
         if known == Known::Durable {
-            if says_no {
+            // A new primary does not know of one that has written nothing.
+            if says_no && writes {
                 self.wrong(op, &format!("a commit that had succeeded did not, asked again: {error}"));
             }
             return known;
