@@ -432,3 +432,23 @@ fn idle_deadlines_of_connections_in_use_are_forgotten() {
     world.run_for(millis(500));
     assert_eq!(world.load("a").1.in_use, 1);
 }
+
+#[test]
+fn a_handshake_that_the_server_ends_by_an_error_is_no_answer_to_the_operation() {
+    let mut world = World::with_options(&NAMES, options());
+    world.settle();
+    world.change("a", |a| {
+        a.hello.insert("ok", 0);
+        a.hello.insert("code", 9001);
+    });
+    let insert = world.insert();
+    world.run_for(millis(50));
+    assert!(!world.done.contains_key(&insert), "{:?}", world.done[&insert]);
+    world.change("a", |a| {
+        a.hello.remove("ok");
+        a.hello.remove("code");
+        a.touch();
+    });
+    world.finish(insert, millis(2_000)).unwrap();
+    assert_eq!(world.commands("insert").len(), 1);
+}

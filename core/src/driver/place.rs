@@ -3,7 +3,7 @@
 use super::operation::Stage;
 use super::waiters::{ATTEMPTS_AT_ONCE, Doubt, MOST_DENIALS, Waiter, Waiting, backoff};
 use super::{Begin, ConnectionId, Driver, Operation, Output, Role, ServerId, Ticket};
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, is_retryable_write};
 use crate::pool::{OpToken, PoolConnId, PoolState};
 use crate::retry::Retry;
 use crate::sdam::state_change;
@@ -274,9 +274,11 @@ impl Driver {
             is_there =
                 server.pool.state() != PoolState::Closed && server.description.server_type.is_available();
         }
+        // A handshake may end by an error of the server's, too.
         let nothing_sent = error.is_network()
             || matches!(*error.kind, ErrorKind::ConnectionPoolCleared { .. })
-            || state_change(&error).is_some();
+            || state_change(&error).is_some()
+            || error.code().is_some_and(is_retryable_write);
         if self.closed {
             return self.fail(ticket, ErrorKind::Shutdown.into());
         }

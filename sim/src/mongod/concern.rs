@@ -9,6 +9,8 @@ use bson::{Document, doc};
 use quorate_core::concern::OpTime;
 use quorate_core::{Acknowledgment, Instant, WriteConcern};
 
+const NO_SUCH_TRANSACTION: i32 = 251;
+
 impl Mongod {
     /// A command has been carried out: answers it when its write concern holds. `last` is the last entry it wrote.
     pub(super) fn replicate(
@@ -28,6 +30,13 @@ impl Mongod {
         {
             op.labels = labels.or(op.labels);
             reply = [("writeConcernError".to_owned(), error.into())].into_iter().chain(reply).collect();
+        }
+        if failed
+            && op.command.name == "commitTransaction"
+            && reply.get_i32("code").is_ok_and(|code| code == NO_SUCH_TRANSACTION)
+        {
+            // Only a primary that a majority still follows can say so for good.
+            return self.await_concern(now, id, op, reply, None);
         }
         if failed || !op.command.writes() {
             return self.answer(now, id, op, reply);
@@ -133,6 +142,8 @@ impl Mongod {
             Stage::Replicating(mut reply) => {
                 if let Err(end) = result {
                     reply.insert("writeConcernError", end.write_concern_error());
+                    // What a commit was told of a transaction that is not there may not last.
+                    reply.remove("errorLabels");
                 }
                 self.answer(now, id, op, reply);
             }

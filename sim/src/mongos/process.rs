@@ -77,7 +77,11 @@ impl Node for Mongos {
         self.lost_jobs(now, node);
         let through: Vec<ConnId> =
             self.clients.iter().filter(|(_, c)| c.via == Some(node)).map(|(conn, _)| *conn).collect();
-        through.into_iter().for_each(|conn| drop(self.forget(conn)));
+        for conn in through {
+            self.forget(conn);
+            // The news may be old, and of a balancer that has been started again since: it would wait for ever.
+            self.out.push_back(NodeOutput::Message { to: node, message: Message::Relay(Relay::Close(conn)) });
+        }
         self.settle(now);
     }
 

@@ -136,7 +136,9 @@ impl Record {
             let alive = other
                 .op
                 .is_some_and(|op| self.calls.iter().rev().any(|call| call.op == op && call.ended.is_none()));
-            if same && cursor != Some(*id) && other.op != op && alive {
+            // In a transaction the session is the application's, who may use it for whatever else while a cursor is open.
+            let own = event.command.contains_key("autocommit");
+            if same && !own && cursor != Some(*id) && other.op != op && alive {
                 return broken(
                     Rule::Sessions,
                     format!("the session of cursor {id}, which is being read, is used elsewhere"),
