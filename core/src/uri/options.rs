@@ -70,6 +70,14 @@ pub(super) fn pairs(value: Value<'_>) -> Result<BTreeMap<String, String>, Reject
     Ok(pairs)
 }
 
+/// A property that has an option of its own; as one of several it could have no comma.
+pub(super) fn gssapi_service_name(value: Value<'_>) -> Result<String, Reject> {
+    if value.text.contains(',') {
+        return Err(Reject::Ignore("must be a name without a comma".into()));
+    }
+    Ok(value.owned())
+}
+
 pub(super) fn mechanism_properties(reader: &mut Reader, value: Value<'_>) -> Taken {
     let properties = pairs(value)?;
     // "Naming of mechanism properties MUST be case-insensitive."

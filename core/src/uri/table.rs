@@ -56,7 +56,7 @@ pub(super) static OPTIONS: &[Spec] = &[
     Spec { empty: true, ..once("authSource", |r, v| set!(r.loose.auth_source, auth_source(v)?)) },
     once("gssapiServiceName", |r, v| {
         r.warn(v.name, "is deprecated, write authMechanismProperties=SERVICE_NAME:...");
-        set!(r.loose.gssapi_service_name, v.owned())
+        set!(r.loose.gssapi_service_name, take::gssapi_service_name(v)?)
     }),
     // Which servers.
     once("directConnection", |r, v| set!(r.options.direct_connection, r.boolean(v)?)),

@@ -140,6 +140,13 @@ fn deprecated_names_give_way() {
     };
     assert_eq!(service(gssapi), "x");
     assert_eq!(service(&format!("{gssapi}&authMechanismProperties=service_name:y")), "y");
+    let comma = read("mongodb://u@a/?authMechanism=GSSAPI&gssapiServiceName=x%2cy");
+    assert!(
+        comma.warnings().iter().any(|warning| warning.message.contains("comma")),
+        "{:?}",
+        comma.warnings()
+    );
+    assert!(comma.options().credential.as_ref().unwrap().property("service_name").is_none());
 }
 
 #[test]
